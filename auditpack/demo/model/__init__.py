@@ -1,0 +1,1 @@
+"""The words of `estate.yaml`: one module for each area of the cloud."""

@@ -1,0 +1,1 @@
+"""Collectors: where evidence comes from. One engine a provider, one YAML file a resource type."""

@@ -1,0 +1,83 @@
+"""The AWS resource types there are: derived from the folder, never listed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from collectors.aws.models import operation_model, paginator_config
+from collectors.aws.spec import AwsResourceType
+from evidence.errors import DataError
+from evidence.yaml_files import load_model
+
+BUILT_IN = Path(__file__).parent / "resources"
+
+
+def load_resource_types(folders: Iterable[Path] = ()) -> dict[str, AwsResourceType]:
+    """Load every resource type of the built-in folder, then of `folders`, which may override.
+
+    Raises DataError with file, line and field for the first file that is wrong.
+    """
+    found: dict[str, AwsResourceType] = {}
+    for folder in (BUILT_IN, *folders):
+        for file in sorted(folder.glob("aws_*.yaml")):
+            spec = load_model(file, AwsResourceType)
+            if spec.type != file.stem:
+                raise DataError(
+                    f"the file is called {file.stem!r} and its type {spec.type!r}",
+                    where=f"{file}: type",
+                    mend="Give both the same name.",
+                )
+            found[spec.type] = spec
+    return dict(sorted(found.items()))
+
+
+def shared_calls(specs: Iterable[AwsResourceType]) -> frozenset[tuple[str, str]]:
+    """Return the (service, method) pairs that more than one type may call."""
+    seen: set[tuple[str, str]] = set()
+    shared: set[tuple[str, str]] = set()
+    for spec in specs:
+        calls = set(spec.calls())
+        shared |= seen & calls
+        seen |= calls
+    return frozenset(shared)
+
+
+def operations_of(specs: Iterable[AwsResourceType]) -> list[tuple[str, str]]:
+    """Return every (service, API operation name) that `specs` may call, sorted."""
+    pairs = {pair for spec in specs for pair in spec.calls()}
+    return sorted((service, operation_model(service, method).name) for service, method in pairs)
+
+
+_TOKENS = (
+    "NextToken",
+    "nextToken",
+    "next_token",
+    "Marker",
+    "NextMarker",
+    "nextMarker",
+    "ContinuationToken",
+    "NextContinuationToken",
+    "PaginationToken",
+    "NextPageToken",
+    "position",
+)
+
+
+def truncating_calls(specs: Sequence[AwsResourceType]) -> list[str]:
+    """Return the calls whose answers could be cut short without anybody noticing.
+
+    A call is safe when botocore has a paginator for it, when the type declares the token pair, or
+    when its answer has no token at all.
+    """
+    unsafe = []
+    for spec in specs:
+        declared = spec.declared_pages()
+        for service, method in spec.calls():
+            if (service, method) in declared or paginator_config(service, method):
+                continue
+            shape = operation_model(service, method).output_shape
+            tokens = [name for name in _TOKENS if shape is not None and name in shape.members]
+            if tokens:
+                unsafe.append(f"{spec.type}: {service}.{method} ({tokens[0]})")
+    return unsafe

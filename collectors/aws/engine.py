@@ -1,0 +1,297 @@
+"""The AWS engine: which units there are, and collecting them on any executor.
+
+`collect_unit` is the unit of work: plain data in, a small summary out, evidence written by the
+worker. It runs on threads here and would run the same on a process pool or on Dask.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from collectors.aws.caller import Caller
+from collectors.aws.catalogue import load_resource_types, shared_calls
+from collectors.aws.session import AccountSession, AccountTarget, ClientSettings
+from collectors.aws.spec import AwsResourceType
+from collectors.aws.unit import Place, UnitCollector
+from evidence.errors import AuditpackError, StoreError, UsageError
+from evidence.outcome import Gap, Outcome
+from evidence.redaction import Redactor
+from evidence.snapshot import SnapshotRun
+from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
+
+_HOME_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+_UNKNOWN_REGION = "every-region"
+
+
+@dataclass(frozen=True)
+class AwsScope:
+    """What to read. No regions means every enabled one, no types means all."""
+
+    accounts: tuple[AccountTarget, ...] = (AccountTarget(),)
+    regions: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    exclude_types: tuple[str, ...] = ()
+    type_folders: tuple[str, ...] = ()
+    settings: ClientSettings = field(default_factory=ClientSettings)
+    threads: int = 32
+    units_at_once: int = 12
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the scope as plain JSON data, for the snapshot's intent."""
+        return {
+            "accounts": [asdict(account) for account in self.accounts],
+            "regions": list(self.regions),
+            "types": list(self.types),
+            "exclude_types": list(self.exclude_types),
+        }
+
+    def chosen_types(self) -> dict[str, AwsResourceType]:
+        """Return the resource types in scope. Raises UsageError for a name that is none."""
+        known = load_resource_types(Path(folder) for folder in self.type_folders)
+        for name in (*self.types, *self.exclude_types):
+            if name not in known:
+                raise _unknown_type(name, known)
+        wanted = self.types or tuple(known)
+        return {name: known[name] for name in wanted if name not in self.exclude_types}
+
+
+def _unknown_type(name: str, known: Iterable[str]) -> UsageError:
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    hint = f"Did you mean {near[0]}?" if near else "`auditpack list resources` names them all."
+    return UsageError(f"there is no resource type {name!r}", where="types", mend=hint)
+
+
+@dataclass(frozen=True)
+class UnitTarget:
+    """Everything that a worker needs to collect one unit: plain data."""
+
+    account: AccountTarget
+    account_id: str
+    partition: str
+    resource_type: str
+    region: str
+    run_folder: str
+    redaction_key: bytes
+    types: tuple[str, ...]
+    type_folders: tuple[str, ...]
+    settings: ClientSettings
+    threads: int
+
+    @property
+    def key(self) -> UnitKey:
+        """The key of the unit."""
+        return UnitKey("aws", self.account_id, self.region, self.resource_type)
+
+
+@dataclass
+class Progress:
+    """What a progress display is told after each unit."""
+
+    done: int
+    total: int
+    unit: UnitRecord
+
+
+class _Worker:
+    """What a process keeps between units of one account: session, caller, item threads."""
+
+    def __init__(self, target: UnitTarget) -> None:
+        folders = [Path(folder) for folder in target.type_folders]
+        known = load_resource_types(folders)
+        self.specs = {name: known[name] for name in target.types}
+        session = AccountSession(target.account, target.settings)
+        session.account, session.partition = target.account_id, target.partition
+        declared: dict[str, list[tuple[str, ...]]] = {}
+        for spec in self.specs.values():
+            for operation, paths in spec.redacted_paths().items():
+                declared.setdefault(operation, []).extend(paths)
+        redactor = Redactor(target.redaction_key, declared)
+        self.caller = Caller(session, redactor, shared_calls(self.specs.values()))
+        self.threads = ThreadPoolExecutor(target.threads, thread_name_prefix="item")
+
+
+_workers: dict[tuple[Any, ...], _Worker] = {}
+_workers_lock = threading.Lock()
+
+
+def _worker_for(target: UnitTarget) -> _Worker:
+    key = (target.account, target.account_id, target.run_folder)
+    with _workers_lock:
+        if key not in _workers:
+            _workers[key] = _Worker(target)
+        return _workers[key]
+
+
+def forget_account(account_id: str) -> None:
+    """Drop the clients and threads that this process keeps for an account."""
+    with _workers_lock:
+        for key in [key for key in _workers if key[1] == account_id]:
+            _workers.pop(key).threads.shutdown(wait=False, cancel_futures=True)
+
+
+def collect_unit(target: UnitTarget) -> UnitRecord:
+    """Collect one unit and commit it. Only a store that cannot be written raises (StoreError).
+
+    Any other error is this unit's gap: it must not stop the rest.
+    """
+    try:
+        worker = _worker_for(target)
+        spec = worker.specs[target.resource_type]
+        home = _HOME_REGIONS.get(target.partition, target.settings.default_region)
+        call_region = home if spec.scope == "global" else target.region
+        place = Place(target.account_id, target.partition, target.region, call_region)
+        run = Path(target.run_folder)
+        return UnitCollector(spec, place, worker.caller, worker.threads, run).collect()
+    except StoreError:
+        raise
+    except Exception as error:  # becomes a visible gap, with its cause
+        return commit_gap(target.key, Path(target.run_folder), Outcome.ERROR, _cause(error))
+
+
+def _cause(error: Exception) -> str:
+    what = error.what if isinstance(error, AuditpackError) else str(error)
+    return f"{type(error).__name__}: {what}"
+
+
+def commit_gap(key: UnitKey, run_folder: Path, outcome: Outcome, detail: str) -> UnitRecord:
+    """Commit a unit of which nothing could be read."""
+    gap = Gap(
+        key.provider, key.account, key.region, key.resource_type, "list", outcome.value, detail
+    )
+    record = UnitRecord(key, outcome, detail, 0, 0, 0, gaps=(gap,))
+    UnitWriter(run_folder, key).commit(record)
+    return record
+
+
+@dataclass(frozen=True)
+class OpenedAccount:
+    """An account after the first handshake: its id, its regions, and why not, if not."""
+
+    target: AccountTarget
+    id: str
+    partition: str
+    regions: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    failure: AuditpackError | None = None
+
+
+def open_account(target: AccountTarget, scope: AwsScope) -> OpenedAccount:
+    """Find out whose the credentials are and which regions there are; never raises for one account."""
+    try:
+        session = AccountSession(target, scope.settings)
+        remark = session.identify()
+    except AuditpackError as error:
+        name = target.id or _account_in(target.role_arn) or target.name or "unknown"
+        return OpenedAccount(target, name, "aws", scope.regions, failure=error)
+    remarks = [remark] if remark else []
+    regions = list(scope.regions)
+    if not regions:
+        regions, remark = session.enabled_regions()
+        remarks.extend([remark] if remark else [])
+    return OpenedAccount(
+        target, session.account, session.partition, tuple(regions), tuple(remarks)
+    )
+
+
+def _account_in(role_arn: str) -> str:
+    parts = role_arn.split(":")
+    return parts[4] if len(parts) > 4 else ""
+
+
+def open_accounts(scope: AwsScope) -> list[OpenedAccount]:
+    """Open every account of the scope. Raises the first failure when none can be opened."""
+    with ThreadPoolExecutor(min(16, len(scope.accounts))) as threads:
+        opened = list(threads.map(lambda target: open_account(target, scope), scope.accounts))
+    failures = [account.failure for account in opened if account.failure is not None]
+    if failures and len(failures) == len(opened):
+        raise failures[0]
+    return opened
+
+
+def plan(
+    accounts: Sequence[OpenedAccount],
+    scope: AwsScope,
+    types: dict[str, AwsResourceType],
+    run: SnapshotRun,
+    redaction_key: bytes,
+) -> list[UnitTarget]:
+    """Return the units of a run, account by account."""
+    return [
+        UnitTarget(
+            account.target,
+            account.id,
+            account.partition,
+            name,
+            region,
+            str(run.folder),
+            redaction_key,
+            tuple(types),
+            scope.type_folders,
+            scope.settings,
+            scope.threads,
+        )
+        for account in accounts
+        for name, spec in types.items()
+        for region in _regions_of(spec, account)
+    ]
+
+
+def _regions_of(spec: AwsResourceType, account: OpenedAccount) -> tuple[str, ...]:
+    if spec.scope == "global":
+        return (GLOBAL_REGION,)
+    return account.regions or (_UNKNOWN_REGION,)
+
+
+def collect(
+    accounts: Sequence[OpenedAccount],
+    targets: Sequence[UnitTarget],
+    run: SnapshotRun,
+    *,
+    executor: Executor | None = None,
+    units_at_once: int = 12,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> None:
+    """Collect the units that are not committed yet, one account after the other.
+
+    `executor` is any `concurrent.futures` executor; threads by default. Raises StoreError when
+    evidence cannot be written; what was committed stays.
+    """
+    committed = run.committed()
+    total, done = len(targets), len(committed)
+    pool = executor or ThreadPoolExecutor(units_at_once, thread_name_prefix="unit")
+    try:
+        for account in accounts:
+            mine = [t for t in targets if t.account == account.target and t.key not in committed]
+            for record in _collected(mine, account, pool):
+                done += 1
+                on_progress(Progress(done, total, record))
+            forget_account(account.id)
+    finally:
+        if executor is None:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _collected(
+    targets: Sequence[UnitTarget], account: OpenedAccount, pool: Executor
+) -> Iterable[UnitRecord]:
+    if account.failure is not None:
+        for target in targets:
+            detail = f"the account could not be opened: {account.failure.what}"
+            yield commit_gap(target.key, Path(target.run_folder), Outcome.DENIED, detail)
+        return
+    waiting: set[Future[UnitRecord]] = {pool.submit(collect_unit, target) for target in targets}
+    try:
+        while waiting:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -1,0 +1,410 @@
+"""One unit of collecting: one resource type in one account and region, from calls to rows.
+
+`collect_type` is what an executor runs. It lists, enriches each item on the shared item threads,
+shapes facets, and commits captures and rows together. An error in one resource becomes a gap of
+that resource; an error in the listing becomes the unit's outcome.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from collectors.aws.caller import Answer, Caller
+from collectors.aws.handlers import handler_named
+from collectors.aws.spec import AwsResourceType, ListCall, Step
+from collectors.fields import FacetSpec
+from collectors.shape import absent_facet, observed_facet, search, tags_of
+from evidence.outcome import Gap, Outcome
+from evidence.typing_rows import RowValidator
+from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
+
+_TEMPLATE = re.compile(r"\{([A-Za-z_.]+)\}")
+_IN_FLIGHT = 256
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a unit asks: account, partition, the region of the unit and the region of its calls."""
+
+    account: str
+    partition: str
+    region: str
+    call_region: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return what expressions see as `ctx`."""
+        return {
+            "account": self.account,
+            "partition": self.partition,
+            "region": self.region,
+            "call_region": self.call_region,
+        }
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """One listed item and the captures of the page that it was on."""
+
+    item: dict[str, Any]
+    captures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Enriched:
+    """A listed item with the answers of its steps."""
+
+    listed: _Listed
+    answers: dict[str, Answer]
+
+
+@dataclass
+class _Tally:
+    """What a unit counted while it ran."""
+
+    calls: dict[str, int] = field(default_factory=dict)
+    redactions: int = 0
+    resources: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    listing: list[str] = field(default_factory=list)
+
+    def count(self, answer: Answer) -> None:
+        """Count one call that was made for this unit."""
+        if answer.reused:
+            return
+        self.calls[answer.operation] = self.calls.get(answer.operation, 0) + 1
+        self.redactions += answer.redactions
+
+
+class UnitCollector:
+    """Collects one unit. `threads` runs the items' calls."""
+
+    def __init__(
+        self, spec: AwsResourceType, place: Place, caller: Caller, threads: Executor, run: Path
+    ) -> None:
+        self._spec, self._place, self._caller, self._threads = spec, place, caller, threads
+        region = GLOBAL_REGION if spec.scope == "global" else place.region
+        self._key = UnitKey("aws", place.account, region, spec.type)
+        self._writer = UnitWriter(run, self._key)
+        self._validator = RowValidator(spec.table_schema())
+        self._tally = _Tally()
+        self._kept: dict[bytes, str] = {}
+
+    def collect(self) -> UnitRecord:
+        """Collect and commit the unit; on an unforeseen error nothing of it is kept."""
+        try:
+            listed, detail = self._collect_items()
+            record = self._record(listed, detail)
+            self._writer.commit(record)
+        except BaseException:
+            self._writer.abandon()
+            raise
+        return record
+
+    def _record(self, listed: Outcome, detail: str) -> UnitRecord:
+        tally = self._tally
+        if not listed.observed:
+            tally.gaps.insert(0, self._listing_gap(listed, detail))
+        return UnitRecord(
+            key=self._key,
+            listed=listed,
+            detail=detail,
+            resources=tally.resources,
+            records=self._writer.records,
+            redactions=tally.redactions,
+            captures=tuple(dict.fromkeys(tally.listing)),
+            calls=dict(sorted(tally.calls.items())),
+            gaps=tuple(tally.gaps),
+        )
+
+    def _listing_gap(self, listed: Outcome, detail: str) -> Gap:
+        operation = self._spec.list.operation if self._spec.list else self._spec.handler or ""
+        captures = tuple(dict.fromkeys(self._tally.listing))
+        return self._gap(operation, listed.value, detail, captures=captures)
+
+    def _gap(self, operation: str, reason: str, detail: str, **more: Any) -> Gap:
+        key = self._key
+        return Gap(
+            key.provider,
+            key.account,
+            key.region,
+            key.resource_type,
+            operation,
+            reason,
+            detail,
+            **more,
+        )
+
+    def _collect_items(self) -> tuple[Outcome, str]:
+        """List and enrich, with a bounded number of items in flight; return how listing went."""
+        waiting: deque[Future[_Enriched]] = deque()
+        outcome, detail = Outcome.OK, ""
+        for found in self._list():
+            if isinstance(found, Answer):
+                outcome, detail = found.outcome, found.detail
+                continue
+            waiting.append(self._threads.submit(self._enrich, found))
+            if len(waiting) >= _IN_FLIGHT:
+                self._finish(waiting.popleft().result())
+        while waiting:
+            self._finish(waiting.popleft().result())
+        return outcome, detail
+
+    # Listing
+
+    def _list(self) -> Iterator[_Listed | Answer]:
+        """Yield items, and the answer of each listing call that did not succeed."""
+        spec = self._spec
+        if spec.handler:
+            yield from self._handled(spec.handler)
+        elif spec.list is None:
+            yield _Listed(dict(self._place.as_dict()), ())
+        else:
+            yield from self._walk(spec.list, {}, ())
+
+    def _handled(self, name: str) -> Iterator[_Listed | Answer]:
+        handled = handler_named(name)(self._caller, self._place.call_region)
+        captures: tuple[str, ...] = ()
+        for answer in handled.answers:
+            captures = self._keep_listing(answer)
+            if not answer.outcome.observed:
+                yield answer
+        yield from (_Listed(item, captures) for item in handled.items)
+
+    def _walk(
+        self, node: ListCall, above: dict[str, Any], captures: tuple[str, ...]
+    ) -> Iterator[_Listed | Answer]:
+        """Make one listing call; `above` is what the calls before it left in scope."""
+        service = node.service or self._spec.service
+        params = _filled(node.params, {**above, "ctx": self._place.as_dict()})
+        for answer in self._caller.pages(node, service, self._place.call_region, params):
+            here = (*captures, *self._keep_listing(answer))
+            if answer.outcome is Outcome.ABSENT:
+                return
+            if answer.outcome is not Outcome.OK:
+                yield answer
+                return
+            yield from self._inside(node, search(node.items, answer.data) or [], above, here)
+
+    def _inside(
+        self, node: ListCall, items: list[Any], above: dict[str, Any], captures: tuple[str, ...]
+    ) -> Iterator[_Listed | Answer]:
+        if node.then is None:
+            for item in items:
+                known = item if isinstance(item, dict) else {"value": item}
+                yield _Listed({**known, "parent": above} if above else known, captures)
+        elif node.batch:
+            for start in range(0, len(items), node.batch):
+                group = {**above, "batch": items[start : start + node.batch]}
+                yield from self._walk(node.then, group, captures)
+        else:
+            for item in items:
+                known = item if isinstance(item, dict) else {"value": item}
+                yield from self._walk(node.then, known, captures)
+
+    def _keep_listing(self, answer: Answer) -> tuple[str, ...]:
+        self._tally.count(answer)
+        references = tuple(self._keep(answer))
+        self._tally.listing.extend(references)
+        return references
+
+    def _keep(self, answer: Answer) -> list[str]:
+        """Write the captures of an answer into this unit's segment; shared ones once."""
+        if not answer.shared:
+            return [self._writer.keep_capture(line) for line in answer.lines]
+        for line in answer.lines:
+            if line not in self._kept:
+                self._kept[line] = self._writer.keep_capture(line)
+        return [self._kept[line] for line in answer.lines]
+
+    # Enriching (runs on the item threads: no writing here)
+
+    def _enrich(self, listed: _Listed) -> _Enriched:
+        answers: dict[str, Answer] = {}
+        for step in self._spec.enrich:
+            answers[step.name] = self._step(step, listed.item, answers)
+        return _Enriched(listed, answers)
+
+    def _step(self, step: Step, item: dict[str, Any], answers: dict[str, Answer]) -> Answer:
+        for name in sorted(step.needs()):
+            if not answers[name].outcome.observed:
+                return Answer(step.operation, answers[name].outcome, None, answers[name].detail)
+        scope = self._scope(item, answers)
+        if step.when is not None and not search(step.when, scope):
+            return Answer(step.operation, Outcome.ABSENT, None, "not asked: does not apply")
+        region = self._place.call_region
+        if step.region is not None:
+            region = search(step.region, scope) or region
+        if step.each is not None:
+            return self._each(step, region, scope)
+        return self._picked(step, region, scope)
+
+    def _each(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
+        results, lines, redactions = [], [], 0
+        for element in search(step.each or "@", scope) or []:
+            answer = self._picked(step, region, {**scope, "each": element})
+            lines.extend(answer.lines)
+            redactions += answer.redactions
+            if not answer.outcome.observed:
+                return Answer(
+                    step.operation,
+                    answer.outcome,
+                    None,
+                    answer.detail,
+                    tuple(lines),
+                    redactions,
+                )
+            results.append({"each": element, "result": answer.data})
+        return Answer(step.operation, Outcome.OK, results, "", tuple(lines), redactions)
+
+    def _picked(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
+        service = step.service or self._spec.service
+        answer = self._caller.ask(step, service, region, _filled(step.params, scope))
+        if step.pick is None or answer.outcome is not Outcome.OK:
+            return answer
+        data = search(step.pick, answer.data)
+        outcome = Outcome.OK if data is not None else Outcome.ABSENT
+        return Answer(
+            answer.operation, outcome, data, answer.detail, answer.lines, answer.redactions
+        )
+
+    def _scope(self, item: dict[str, Any], answers: dict[str, Answer]) -> dict[str, Any]:
+        steps = {name: answer.data for name, answer in answers.items()}
+        return {**item, "steps": steps, "ctx": self._place.as_dict()}
+
+    # Shaping and writing (runs on the unit's own thread)
+
+    def _finish(self, done: _Enriched) -> None:
+        answers = {"list": Answer("list", Outcome.OK, done.listed.item), **done.answers}
+        references = {
+            name: self._keep(answer) if answer.lines else [] for name, answer in answers.items()
+        }
+        references["list"] = list(done.listed.captures)
+        for answer in done.answers.values():
+            if answer.lines:
+                self._tally.count(answer)
+        row = self._identity(done)
+        row["tags"] = self._tags(answers)
+        for name, facet in self._spec.facets.items():
+            row[name] = self._facet(name, facet, answers, row["errors"])
+            sources = [ref for source in facet.sources for ref in references[source]]
+            row["captures"][name] = list(dict.fromkeys(sources))
+        if self._spec.tags:
+            row["captures"]["tags"] = references[self._spec.tags.source]
+            tag_answer = answers[self._spec.tags.source]
+            if not tag_answer.outcome.observed:
+                row["errors"]["tags"] = _why(tag_answer)
+        self._note_gaps(row, done, references)
+        self._writer.write_row(row)
+        self._tally.resources += 1
+
+    def _identity(self, done: _Enriched) -> dict[str, Any]:
+        scope = self._scope(done.listed.item, done.answers)
+        region = self._key.region
+        if self._spec.region is not None:
+            region = search(self._spec.region, scope) or region
+        resource_id = _identifier(self._spec.id, scope)
+        name = search(self._spec.name, scope) if self._spec.name else None
+        return {
+            "provider": "aws",
+            "account": self._place.account,
+            "region": region,
+            "id": resource_id,
+            "name": str(name) if name is not None else resource_id,
+            "tags": None,
+            "errors": {},
+            "captures": {},
+        }
+
+    def _tags(self, answers: dict[str, Answer]) -> dict[str, str] | None:
+        spec = self._spec.tags
+        if spec is None:
+            return None
+        answer = answers[spec.source]
+        if answer.outcome is Outcome.ABSENT:
+            return {}
+        if answer.outcome is not Outcome.OK:
+            return None
+        found = search(spec.path, answer.data)
+        tags = {} if found is None else tags_of(found)
+        return tags if isinstance(tags, dict) else None
+
+    def _facet(
+        self, name: str, facet: FacetSpec, answers: dict[str, Answer], errors: dict[str, str]
+    ) -> dict[str, Any] | None:
+        sources = [answers[source] for source in facet.sources]
+        unobserved = next((answer for answer in sources if not answer.outcome.observed), None)
+        if unobserved is not None:
+            errors[name] = _why(unobserved)
+            return None
+        if all(answer.outcome is Outcome.ABSENT for answer in sources):
+            return absent_facet(facet)
+        if len(sources) == 1:
+            return observed_facet(facet, sources[0].data)
+        data = {source: answers[source].data for source in facet.sources}
+        return observed_facet(facet, data)
+
+    def _note_gaps(
+        self, row: dict[str, Any], done: _Enriched, references: dict[str, list[str]]
+    ) -> None:
+        refused = self._validator.clean(row)
+        for item in refused:
+            sources = self._spec.facets[item.facet].sources
+            self._tally.gaps.append(
+                self._gap(
+                    ",".join(sources),
+                    Outcome.ERROR.value,
+                    item.detail,
+                    resource_id=row["id"],
+                    facet=item.facet,
+                    captures=tuple(row["captures"][item.facet]),
+                )
+            )
+        for name, answer in done.answers.items():
+            if not answer.outcome.observed:
+                self._tally.gaps.append(
+                    self._gap(
+                        answer.operation,
+                        answer.outcome.value,
+                        answer.detail,
+                        resource_id=row["id"],
+                        facet=",".join(self._facets_of(name)),
+                        captures=tuple(references[name]),
+                    )
+                )
+
+    def _facets_of(self, source: str) -> list[str]:
+        return [name for name, facet in self._spec.facets.items() if source in facet.sources]
+
+
+def _why(answer: Answer) -> str:
+    return f"{answer.outcome.value}: {answer.operation} {answer.detail}".strip()
+
+
+def _filled(params: Any, scope: dict[str, Any]) -> Any:
+    """Replace every text that starts with `$` by what its JMESPath finds in `scope`."""
+    if isinstance(params, dict):
+        return {key: _filled(value, scope) for key, value in params.items()}
+    if isinstance(params, list | tuple):
+        return [_filled(value, scope) for value in params]
+    if isinstance(params, str) and params.startswith("$"):
+        return search(params[1:], scope)
+    return params
+
+
+def _identifier(template: str, scope: dict[str, Any]) -> str:
+    """Fill an id: `$expression` is JMESPath, else `{Name}` and `{account}` are replaced."""
+    if template.startswith("$"):
+        return str(search(template[1:], scope) or "")
+    values = {**scope, **scope["ctx"]}
+
+    def value(match: re.Match[str]) -> str:
+        found = search(match.group(1), values)
+        return "" if found is None else str(found)
+
+    return _TEMPLATE.sub(value, template)

@@ -1,0 +1,173 @@
+"""The catalogue: every check, fact, control and framework, derived from the folders.
+
+A user's own `auditpack.d/{checks,facts,library,frameworks}` adds to the built-in files, and
+replaces those of the same name. Installed packages add folders through the entry-point group
+`auditpack.catalogue` (a callable that returns a folder).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from controls.models import Check, Control, Fact, Framework
+from evidence.canonical import digest_of
+from evidence.errors import DataError, UsageError
+from evidence.yaml_files import line_of, load_model
+
+BUILT_IN = Path(__file__).parent
+_KINDS: dict[str, type[BaseModel]] = {
+    "checks": Check,
+    "facts": Fact,
+    "library": Control,
+    "frameworks": Framework,
+}
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What an assessment judges by. `files` says where each thing was read, for error messages."""
+
+    checks: dict[str, Check]
+    facts: dict[str, Fact]
+    controls: dict[str, Control]
+    frameworks: dict[str, Framework]
+    files: dict[tuple[str, str], Path]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the whole catalogue as plain JSON data, as it is sealed with an assessment."""
+        return {
+            "checks": _dumped(self.checks),
+            "facts": _dumped(self.facts),
+            "controls": _dumped(self.controls),
+            "frameworks": _dumped(self.frameworks),
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the catalogue's canonical form."""
+        return digest_of(self.as_dict())
+
+    def checks_of_control(self, control: str) -> list[Check]:
+        """Return the checks that hang on a control."""
+        return [check for check in self.checks.values() if check.control == control]
+
+    def checks_of_requirement(self, framework: Framework, requirement_id: str) -> list[Check]:
+        """Return the checks that decide a requirement, by id."""
+        if framework.benchmark is not None:
+            key = framework.benchmark
+            return [
+                check
+                for check in self.checks.values()
+                if requirement_id in check.equivalent_ids(key)
+            ]
+        wanted = next(r for r in framework.requirements if r.id == requirement_id).controls
+        return [check for check in self.checks.values() if check.control in wanted]
+
+    def framework(self, name: str) -> Framework:
+        """Return a framework by id. Raises UsageError with the nearest name."""
+        if name not in self.frameworks:
+            near = difflib.get_close_matches(name, self.frameworks, 1, 0.4)
+            hint = f"Did you mean {near[0]}?" if near else ""
+            raise UsageError(
+                f"there is no framework {name!r}",
+                where="frameworks",
+                mend=hint or f"There are: {', '.join(self.frameworks)}.",
+            )
+        return self.frameworks[name]
+
+    def where(self, kind: str, name: str, *field: str) -> str:
+        """Return `file:line: field` of a thing, for an error message."""
+        file = self.files[kind, name]
+        label = f": {'.'.join(field)}" if field else ""
+        return f"{file}:{line_of(file, field)}{label}"
+
+
+def load_catalogue(folders: Iterable[Path] = ()) -> Catalogue:
+    """Load the built-in catalogue and what `folders` add to it. Raises DataError.
+
+    References between the files are checked here; expressions by `controls.gate`.
+    """
+    loaded: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
+    files: dict[tuple[str, str], Path] = {}
+    for folder in (BUILT_IN, *_installed(), *folders):
+        for kind, model in _KINDS.items():
+            for file in sorted((folder / kind).rglob("*.yaml")):
+                item: Any = load_model(file, model)
+                _check_name(file, item.id)
+                if (kind, item.id) in files and files[kind, item.id].is_relative_to(folder):
+                    raise DataError(
+                        f"the id {item.id!r} is there twice",
+                        where=f"{file} and {files[kind, item.id]}",
+                        mend="Give one of them another name.",
+                    )
+                loaded[kind][item.id] = item
+                files[kind, item.id] = file
+    catalogue = Catalogue(
+        _sorted(loaded["checks"]),
+        _sorted(loaded["facts"]),
+        _sorted(loaded["library"]),
+        _sorted(loaded["frameworks"]),
+        files,
+    )
+    _check_references(catalogue)
+    return catalogue
+
+
+def _installed() -> list[Path]:
+    from importlib.metadata import entry_points
+
+    return [Path(entry.load()()) for entry in entry_points(group="auditpack.catalogue")]
+
+
+def _sorted(items: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(items.items()))
+
+
+def _dumped(items: dict[str, Item]) -> dict[str, Any]:
+    return {name: item.model_dump(mode="json", by_alias=True) for name, item in items.items()}
+
+
+def _check_name(file: Path, name: str) -> None:
+    if file.stem.replace("-", "_") != name.replace("-", "_"):
+        raise DataError(
+            f"the file is called {file.stem!r} and its id is {name!r}",
+            where=f"{file}:{line_of(file, ['id'])}: id",
+            mend="Give both the same name.",
+        )
+
+
+def _check_references(catalogue: Catalogue) -> None:
+    for check in catalogue.checks.values():
+        _require(catalogue, "checks", check.id, ("control",), check.control, catalogue.controls)
+    for framework in catalogue.frameworks.values():
+        for index, requirement in enumerate(framework.requirements):
+            for control in requirement.controls:
+                field = ("requirements", str(index), "controls")
+                _require(catalogue, "frameworks", framework.id, field, control, catalogue.controls)
+
+
+def _require(
+    catalogue: Catalogue,
+    kind: str,
+    name: str,
+    field: tuple[str, ...],
+    wanted: str,
+    known: dict[str, Any],
+) -> None:
+    if wanted in known:
+        return
+    near = difflib.get_close_matches(wanted, known, 1)
+    raise DataError(
+        f"there is no control {wanted!r}",
+        where=catalogue.where(kind, name, *field),
+        mend=f"Did you mean {near[0]!r}?" if near else "`auditpack list controls` names them all.",
+    )

@@ -1,0 +1,280 @@
+"""Check expressions: parsed, held against an allow-list, and compiled to sound three-valued SQL.
+
+An expression is a scalar boolean (or text, for reasons) over one row: facets, `fact.*`, `param.*`,
+identity columns. What could turn "not known" into a verdict is refused: subqueries, aggregates,
+CASE, COALESCE, IS TRUE, IS DISTINCT FROM. `facet.x IS NULL` is rewritten so that it stays NULL when
+the facet was not observed (NOTES-EVALUATING, 4b).
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from controls.models import Parameter
+from evidence.schema import IDENTITY_COLUMNS, TableSchema
+
+FUNCTIONS = frozenset(
+    {
+        # three-valued helpers (controls/macros.sql)
+        "any3",
+        "all3",
+        "has3",
+        "count3",
+        "is_world",
+        "covers_port",
+        "names_everyone",
+        "narrows",
+        "is_public_statement",
+        "grants_everything",
+        "days_since",
+        "days_until",
+        # plain functions that give NULL for NULL
+        "abs",
+        "array_to_string",
+        "cardinality",
+        "contains",
+        "date_diff",
+        "ends_with",
+        "flatten",
+        "greatest",
+        "least",
+        "len",
+        "length",
+        "list_concat",
+        "list_distinct",
+        "list_sort",
+        "list_transform",
+        "list_filter",
+        "lower",
+        "map_contains",
+        "map_keys",
+        "map_values",
+        "regexp_matches",
+        "replace",
+        "round",
+        "split_part",
+        "starts_with",
+        "string_split",
+        "substr",
+        "trim",
+        "upper",
+    }
+)
+"""Functions that an expression may call."""
+
+_SQLGLOT_NAMES = {
+    "array_size": "len",
+    "array_length": "len",
+    "str_position": "contains",
+    "regexp_like": "regexp_matches",
+    "startswith": "starts_with",
+    "endswith": "ends_with",
+    "datediff": "date_diff",
+    "substring": "substr",
+    "split": "string_split",
+    "transform": "list_transform",
+    "filter": "list_filter",
+    "array_filter": "list_filter",
+    "array_contains": "contains",
+    "array_concat": "list_concat",
+    "array_distinct": "list_distinct",
+    "sort_array": "list_sort",
+    "array_sort": "list_sort",
+}
+_REASON_ONLY = frozenset({"list_filter", "list_transform", "array_to_string", "flatten"})
+"""Functions that drop NULL elements: fine in a reason text, never in a verdict."""
+
+_FORBIDDEN: dict[type[exp.Expression], str] = {
+    exp.Subquery: "a subquery (put joins in a fact)",
+    exp.Select: "a query (put joins in a fact)",
+    exp.Exists: "EXISTS (put joins in a fact)",
+    exp.Window: "a window function",
+    exp.AggFunc: "an aggregate (put set-wise logic in a fact)",
+    exp.Coalesce: "coalesce: it turns what is not known into a verdict",
+    exp.Case: "CASE: its ELSE turns what is not known into a verdict",
+    exp.If: "IF: it turns what is not known into a verdict",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM: it turns what is not known into a verdict",
+    exp.NullSafeNEQ: "IS DISTINCT FROM: it turns what is not known into a verdict",
+    exp.Parameter: "a parameter marker",
+    exp.Placeholder: "a placeholder",
+    exp.Star: "*",
+    exp.Command: "a command",
+    exp.TryCast: "TRY_CAST: it hides values of the wrong type",
+}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An expression as SQL, and which facets (and whether facts) it reads."""
+
+    sql: str
+    facets: tuple[str, ...]
+    facts: tuple[str, ...]
+
+
+class ExpressionError(ValueError):
+    """An expression that is refused; the text says what and why, and what was probably meant."""
+
+
+def compile_expression(
+    text: str,
+    schema: TableSchema,
+    facts: Iterable[str],
+    parameters: Mapping[str, Parameter],
+    *,
+    verdict: bool = True,
+) -> Compiled:
+    """Compile `text` for rows of `schema`. Raises ExpressionError.
+
+    `verdict` is false for a reason, which is text for people and may use a few more functions.
+    """
+    tree = _parse(text)
+    names = frozenset(facts)
+    roots = _check_columns(tree, schema, names, parameters)
+    _check_nodes(tree, verdict)
+    tree = tree.transform(functools.partial(_put_parameter, parameters=parameters))
+    if verdict:
+        tree = tree.transform(functools.partial(_guard_null_test, facets=schema.facet_names))
+    known_facets = (*schema.facet_names, "tags")
+    return Compiled(
+        tree.sql("duckdb", comments=False),
+        tuple(name for name in known_facets if name in roots),
+        tuple(sorted(name for name in names if f"fact.{name}" in roots)),
+    )
+
+
+def _parse(text: str) -> exp.Expression:
+    try:
+        statements = sqlglot.parse(text, read="duckdb")
+    except SqlglotError as error:
+        raise ExpressionError(f"syntax error: {_first_line(error)}") from error
+    if len(statements) != 1 or statements[0] is None:
+        raise ExpressionError("an expression is one expression, without ;")
+    return statements[0]
+
+
+def _first_line(error: SqlglotError) -> str:
+    details = getattr(error, "errors", None)
+    if details:
+        found = details[0]
+        return f"{found.get('description')} at column {found.get('col')}"
+    return str(error).splitlines()[0]
+
+
+def _check_nodes(tree: exp.Expression, verdict: bool) -> None:
+    for node in tree.walk():
+        for kind, why in _FORBIDDEN.items():
+            if isinstance(node, kind) and (verdict or kind is not exp.Coalesce):
+                raise ExpressionError(f"not allowed here: {why}: {node.sql('duckdb')[:60]}")
+        if isinstance(node, exp.Is) and not isinstance(node.expression, exp.Null):
+            raise ExpressionError(
+                f"IS {node.expression.sql()} turns what is not known into a verdict: "
+                "write the condition itself"
+            )
+        if isinstance(node, exp.Func) and not isinstance(node, exp.Connector | exp.Cast):
+            _check_function(node, verdict)
+
+
+def _check_function(node: exp.Func, verdict: bool) -> None:
+    name = node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
+    name = _SQLGLOT_NAMES.get(name, name)
+    if name in ("array", "coalesce"):
+        return
+    if name not in FUNCTIONS:
+        near = difflib.get_close_matches(name, FUNCTIONS, 1)
+        hint = f"; did you mean {near[0]}()?" if near else ""
+        raise ExpressionError(f"the function {name}() is not on the allow-list{hint}")
+    if verdict and name in _REASON_ONLY:
+        raise ExpressionError(
+            f"{name}() drops elements that are not known: use any3, all3, has3 or count3"
+        )
+
+
+def _check_columns(
+    tree: exp.Expression,
+    schema: TableSchema,
+    facts: frozenset[str],
+    parameters: Mapping[str, Parameter],
+) -> set[str]:
+    """Check that every root name exists; return the roots, facts as `fact.name`."""
+    variables = _lambda_variables(tree)
+    roots = set()
+    for column in tree.find_all(exp.Column):
+        parts = [part.name for part in column.parts]
+        root = parts[0]
+        if root in variables:
+            continue
+        if root == "fact":
+            roots.add(_check_member(parts, "fact", facts))
+        elif root == "param":
+            _check_member(parts, "param", parameters)
+        elif root in schema.facet_names:
+            _check_field(parts, schema)
+            roots.add(root)
+        elif root in IDENTITY_COLUMNS:
+            roots.add(root)
+        else:
+            raise _unknown(".".join(parts), schema, facts)
+    return roots
+
+
+def _lambda_variables(tree: exp.Expression) -> set[str]:
+    return {
+        variable.name for found in tree.find_all(exp.Lambda) for variable in found.expressions
+    }
+
+
+def _check_member(parts: list[str], kind: str, known: Iterable[str]) -> str:
+    names = list(known)
+    member = parts[1] if len(parts) > 1 else ""
+    if member not in names:
+        near = difflib.get_close_matches(member, names, 1)
+        hint = f"; did you mean {kind}.{near[0]}?" if near else ""
+        raise ExpressionError(f"there is no {kind}.{member} for this resource{hint}")
+    return f"{kind}.{member}"
+
+
+def _check_field(parts: list[str], schema: TableSchema) -> None:
+    facet = next(facet for facet in schema.facets if facet.name == parts[0])
+    if len(parts) == 1:
+        raise ExpressionError(f"{parts[0]} is a facet: name one of its fields, or nothing")
+    if parts[1] not in {field.name for field in facet.fields}:
+        raise _unknown(".".join(parts[:2]), schema, frozenset())
+
+
+def _unknown(path: str, schema: TableSchema, facts: frozenset[str]) -> ExpressionError:
+    options = [*schema.paths(), *(f"fact.{name}" for name in sorted(facts))]
+    near = difflib.get_close_matches(path, options, 1, 0.6)
+    if not near:
+        leaf = path.rsplit(".", 1)[-1]
+        near = [option for option in options if option.rsplit(".", 1)[-1] == leaf][:1]
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ExpressionError(f"{schema.resource_type} has no {path!r}{hint}")
+
+
+def _put_parameter(node: exp.Expression, parameters: Mapping[str, Parameter]) -> exp.Expression:
+    if isinstance(node, exp.Column) and node.parts[0].name == "param":
+        return exp.convert(parameters[node.parts[1].name].default)
+    return node
+
+
+def _guard_null_test(node: exp.Expression, facets: tuple[str, ...]) -> exp.Expression:
+    if not isinstance(node, exp.Is):
+        return node
+    column = node.this.find(exp.Column)
+    if column is None:
+        return node
+    root = column.parts[0].name
+    if root == "fact":
+        raise ExpressionError("a fact that is NULL is not known: IS NULL says nothing about it")
+    if root not in (*facets, "tags"):
+        return node
+    guarded = exp.Case().when(exp.column(root).is_(exp.null()), exp.null())
+    return guarded.else_(node.copy())

@@ -1,0 +1,116 @@
+"""Facts: joins and set-wise values, evaluated once and joined to the rows of their subject.
+
+A gap in a table that a fact reads makes its values NULL for that account (or region): what was not
+read cannot be counted. A value of kind `any` stays TRUE, one of kind `all` stays FALSE, because one
+observed case is enough for these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from controls.database import literal, quoted
+from controls.models import Fact, FactColumn
+from evidence.units import GLOBAL_REGION
+
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "timestamp": "TIMESTAMP",
+    "texts": "VARCHAR[]",
+}
+"""Types of fact columns in DuckDB."""
+
+_KEYS = {"account": ("account",), "region": ("account", "region"), "id": ("id",)}
+
+
+def facts_of(facts: Iterable[Fact], subject: str) -> list[Fact]:
+    """Return the facts about a resource type, by id."""
+    return sorted((fact for fact in facts if fact.subject == subject), key=lambda fact: fact.id)
+
+
+def fact_columns(facts: Sequence[Fact]) -> dict[str, FactColumn]:
+    """Return all columns of the facts of one subject; a later fact must not repeat a name."""
+    return {name: column for fact in facts for name, column in fact.columns.items()}
+
+
+def materialise(database: duckdb.DuckDBPyConnection, fact: Fact) -> None:
+    """Evaluate a fact into the table `fact_<id>`, and its read coverage into `cover_<id>`."""
+    columns = ", ".join(
+        f"CAST({name} AS {SQL_TYPES[column.type]}) AS {name}"
+        for name, column in fact.columns.items()
+    )
+    keys = ", ".join(_KEYS[fact.by])
+    database.execute(
+        f"CREATE TABLE fact_{fact.id} AS SELECT {keys}, {columns} FROM ({fact.sql}) AS source"
+    )
+    database.execute(f"CREATE TABLE cover_{fact.id} AS {_coverage(fact)}")
+
+
+def _coverage(fact: Fact) -> str:
+    """SQL: for each subject row, whether every table was read where the fact looks, and captures."""
+    reads = ", ".join(quoted(name) for name in fact.reads)
+    regional = ""
+    if fact.by != "account":
+        regional = (
+            f" AND (u.region = p.region OR u.region = {quoted(GLOBAL_REGION)}"
+            f" OR p.region = {quoted(GLOBAL_REGION)})"
+        )
+    return (
+        "SELECT p.account, p.region,"
+        f" count(DISTINCT u.resource_type) FILTER (WHERE u.observed) = {len(fact.reads)}"
+        " AND bool_and(u.observed) AS whole,"
+        " flatten(list(u.captures ORDER BY u.resource_type, u.region)) AS captures,"
+        " string_agg(u.resource_type || ' in ' || u.region || ': ' || u.detail, '; '"
+        " ORDER BY u.resource_type, u.region) FILTER (WHERE NOT u.observed) AS missing"
+        f" FROM (SELECT DISTINCT account, region FROM {fact.subject}) AS p"
+        f" LEFT JOIN units AS u ON u.account = p.account AND u.resource_type IN ({reads})"
+        f"{regional} GROUP BY p.account, p.region"
+    )
+
+
+def row_source(subject: str, facts: Sequence[Fact]) -> str:
+    """Return a FROM item: the rows of `subject` with `fact` (STRUCT), `fact_captures`, `fact_missing`."""
+    if not facts:
+        return (
+            f"(SELECT *, NULL AS fact, CAST([] AS VARCHAR[]) AS fact_captures,"
+            f" CAST(NULL AS VARCHAR) AS fact_missing FROM {subject})"
+        )
+    values, joins, captures, missing = [], [], [], []
+    for fact in facts:
+        joins.append(_joined(fact))
+        captures.append(f"coalesce(cover_{fact.id}.captures, [])")
+        missing.append(f"cover_{fact.id}.missing")
+        values.extend(
+            f"{quoted(name)}: {_value(fact, name, column)}"
+            for name, column in fact.columns.items()
+        )
+    return (
+        f"(SELECT s.*, {{{', '.join(values)}}} AS fact,"
+        f" list_distinct(flatten([{', '.join(captures)}])) AS fact_captures,"
+        f" nullif(concat_ws('; ', {', '.join(missing)}), '') AS fact_missing"
+        f" FROM {subject} AS s {' '.join(joins)})"
+    )
+
+
+def _joined(fact: Fact) -> str:
+    on = " AND ".join(f"fact_{fact.id}.{key} = s.{key}" for key in _KEYS[fact.by])
+    cover = f"cover_{fact.id}"
+    return (
+        f"LEFT JOIN fact_{fact.id} ON {on}"
+        f" LEFT JOIN {cover} ON {cover}.account = s.account AND {cover}.region = s.region"
+    )
+
+
+def _value(fact: Fact, name: str, column: FactColumn) -> str:
+    found = f"fact_{fact.id}.{name}"
+    first_key = f"fact_{fact.id}.{_KEYS[fact.by][0]}"
+    nothing = literal(column.none, SQL_TYPES[column.type])
+    known = f"CASE WHEN {first_key} IS NULL THEN {nothing} ELSE {found} END"
+    kept = {"any": f"CASE WHEN {found} THEN true END", "all": f"CASE WHEN NOT {found} THEN false END"}
+    partial = kept.get(column.kind, f"CAST(NULL AS {SQL_TYPES[column.type]})")
+    return f"CASE WHEN cover_{fact.id}.whole THEN {known} ELSE {partial} END"

@@ -1,0 +1,352 @@
+"""The gate: what every check and fact must pass before it may judge anything.
+
+Expressions compile and bind against empty typed tables in a locked DuckDB; literals fit the
+columns that they are compared with; the examples get the statuses that they expect; taking a facet
+away (knock-out) may only keep a status or make it not_evidenced; with every facet taken away
+(vacuous) nothing passes or fails. The same for facts, with tables taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+from sqlglot import exp, parse_one
+
+from controls.catalogue import Catalogue
+from controls.compiler import CompiledCheck, FieldError, compile_check
+from controls.database import (
+    create_empty_table,
+    insert_rows,
+    literal,
+    lock,
+    open_database,
+    quoted,
+)
+from controls.examples import ExampleError, example_row, row_of
+from controls.facts import SQL_TYPES, fact_columns, facts_of, materialise, row_source
+from controls.models import Check, Fact, FactExample, Status
+from evidence.errors import DataError
+from evidence.schema import TableSchema
+
+_AS_OF = "2026-01-01T00:00:00Z"
+"""The time that examples are judged at."""
+
+_KINDS_OF_LITERAL = {
+    "VARCHAR": "text",
+    "BOOLEAN": "boolean",
+    "BIGINT": "number",
+    "DOUBLE": "number",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that the gate found: where (file, line, field), what, and what to do."""
+
+    where: str
+    what: str
+    mend: str = ""
+
+
+def check_catalogue(
+    catalogue: Catalogue, schemas: Mapping[str, TableSchema]
+) -> list[Problem]:
+    """Return every problem of the catalogue's facts and checks; none means that it may judge."""
+    problems = []
+    for fact in catalogue.facts.values():
+        problems.extend(_fact_problems(catalogue, fact, schemas))
+    if problems:
+        return problems
+    with open_database(_AS_OF) as database:
+        for schema in schemas.values():
+            create_empty_table(database, schema)
+        for fact in catalogue.facts.values():
+            materialise(database, fact)
+        lock(database)
+        for check in catalogue.checks.values():
+            problems.extend(_check_problems(catalogue, check, schemas, database))
+    return problems
+
+
+def require_sound(catalogue: Catalogue, schemas: Mapping[str, TableSchema]) -> None:
+    """Raise DataError with the first problem of the catalogue, if there is one."""
+    problems = check_catalogue(catalogue, schemas)
+    if problems:
+        more = f" (and {len(problems) - 1} more: run `auditpack lint`)" if len(problems) > 1 else ""
+        raise DataError(problems[0].what + more, where=problems[0].where, mend=problems[0].mend)
+
+
+def compiled_checks(
+    catalogue: Catalogue, schemas: Mapping[str, TableSchema]
+) -> list[CompiledCheck]:
+    """Compile every check whose resource type is among `schemas`."""
+    facts = catalogue.facts.values()
+    return [
+        compile_check(check, schemas[check.resource], facts_of(facts, check.resource))
+        for check in catalogue.checks.values()
+        if check.resource in schemas
+    ]
+
+
+# Checks
+
+
+def _check_problems(
+    catalogue: Catalogue,
+    check: Check,
+    schemas: Mapping[str, TableSchema],
+    database: duckdb.DuckDBPyConnection,
+) -> Iterator[Problem]:
+    if check.resource not in schemas:
+        yield _no_such_type(catalogue, "checks", check.id, "resource", check.resource, schemas)
+        return
+    schema = schemas[check.resource]
+    facts = facts_of(catalogue.facts.values(), check.resource)
+    try:
+        compiled = compile_check(check, schema, facts)
+    except FieldError as error:
+        yield Problem(catalogue.where("checks", check.id, error.field), str(error))
+        return
+    bound = [*_binding_problems(catalogue, compiled, database)]
+    yield from bound
+    if bound:
+        return
+    yield from _literal_problems(catalogue, compiled)
+    yield from _coverage_problems(catalogue, check)
+    for index in range(len(check.examples)):
+        yield from _example_problems(catalogue, compiled, index, database)
+    yield from _vacuous_problems(catalogue, compiled, database)
+
+
+def _no_such_type(
+    catalogue: Catalogue,
+    kind: str,
+    name: str,
+    field: str,
+    wanted: str,
+    schemas: Mapping[str, TableSchema],
+) -> Problem:
+    import difflib
+
+    near = difflib.get_close_matches(wanted, schemas, 1)
+    return Problem(
+        catalogue.where(kind, name, field),
+        f"there is no resource type {wanted!r}",
+        f"Did you mean {near[0]!r}?" if near else "",
+    )
+
+
+def _binding_problems(
+    catalogue: Catalogue, compiled: CompiledCheck, database: duckdb.DuckDBPyConnection
+) -> Iterator[Problem]:
+    source = row_source(compiled.schema.resource_type, compiled.facts)
+    wanted = {"applies": "BOOLEAN", "pass": "BOOLEAN", "reason": "VARCHAR"}
+    parts = {
+        "applies": compiled.applies.sql,
+        "pass": compiled.passes.sql,
+        "reason": compiled.reason.sql,
+    }
+    for field, sql in parts.items():
+        where = catalogue.where("checks", compiled.check.id, field)
+        try:
+            found = database.execute(f"DESCRIBE SELECT ({sql}) AS v FROM {source} AS row")
+            kind = str(found.fetchall()[0][1])
+        except duckdb.Error as error:
+            yield Problem(where, str(error).splitlines()[0])
+            continue
+        if kind != wanted[field]:
+            yield Problem(where, f"the expression is {kind}, it must be {wanted[field]}")
+    try:
+        database.execute(f"EXPLAIN {compiled.findings_sql()}")
+    except duckdb.Error as error:
+        yield Problem(catalogue.where("checks", compiled.check.id), str(error).splitlines()[0])
+
+
+def _literal_problems(catalogue: Catalogue, compiled: CompiledCheck) -> Iterator[Problem]:
+    """DuckDB would cast 'x' to a number silently: compare kinds of columns and literals ourselves."""
+    types = {
+        (facet.name, field.name): field.sql_type
+        for facet in compiled.schema.facets
+        for field in facet.fields
+    }
+    for field, sql in (("applies", compiled.applies.sql), ("pass", compiled.passes.sql)):
+        for node in parse_one(sql, read="duckdb").find_all(exp.Binary, exp.In, exp.Between):
+            sides = [node.this, *node.args.get("expressions", [])]
+            sides.extend(node.args[key] for key in ("expression", "low", "high") if node.args.get(key))
+            columns = [side for side in sides if isinstance(side, exp.Column)]
+            for column in columns:
+                path = tuple(part.name for part in column.parts[:2])
+                expected = _KINDS_OF_LITERAL.get(types.get(path, ""))  # type: ignore[arg-type]
+                for side in sides:
+                    found = _kind_of_literal(side)
+                    if expected and found and found != expected:
+                        yield Problem(
+                            catalogue.where("checks", compiled.check.id, field),
+                            f"{'.'.join(path)} is {expected}, compared with {side.sql('duckdb')}",
+                        )
+
+
+def _kind_of_literal(node: exp.Expression) -> str:
+    if isinstance(node, exp.Boolean):
+        return "boolean"
+    if isinstance(node, exp.Literal):
+        return "text" if node.is_string else "number"
+    return ""
+
+
+def _coverage_problems(catalogue: Catalogue, check: Check) -> Iterator[Problem]:
+    """Examples must show that the check can pass, can fail, and can be without evidence."""
+    shown = {example.expect for example in check.examples}
+    for status in (Status.PASS, Status.FAIL, Status.NOT_EVIDENCED):
+        if status not in shown:
+            yield Problem(
+                catalogue.where("checks", check.id, "examples"),
+                f"no example expects {status.value}",
+                "Give at least one row that passes, one that fails, one without evidence.",
+            )
+    if check.applies != "true" and Status.NOT_APPLICABLE not in shown:
+        yield Problem(
+            catalogue.where("checks", check.id, "examples"),
+            "the check has `applies`, but no example expects not_applicable",
+        )
+
+
+def _example_problems(
+    catalogue: Catalogue,
+    compiled: CompiledCheck,
+    index: int,
+    database: duckdb.DuckDBPyConnection,
+) -> Iterator[Problem]:
+    example = compiled.check.examples[index]
+    where = catalogue.where("checks", compiled.check.id, "examples", str(index))
+    try:
+        row = example_row(example, compiled.schema)
+        status = status_of(database, compiled, row, example.row.get("fact"))
+    except (ExampleError, duckdb.Error) as error:
+        yield Problem(where, str(error).splitlines()[0])
+        return
+    if status != example.expect.value:
+        yield Problem(where, f"the example expects {example.expect.value} and gets {status}")
+        return
+    for taken, fewer, facts in _knock_outs(compiled, row, example.row.get("fact")):
+        found = status_of(database, compiled, fewer, facts)
+        if found not in (status, Status.NOT_EVIDENCED.value):
+            yield Problem(
+                where,
+                f"without {taken} the status turns from {status} into {found}",
+                "Missing evidence may only lead to not_evidenced.",
+            )
+
+
+def _knock_outs(
+    compiled: CompiledCheck, row: dict[str, Any], facts: dict[str, Any] | None
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any] | None]]:
+    for facet in compiled.facets:
+        if row.get(facet) is not None:
+            yield facet, {**row, facet: None}, facts
+    for name in facts or {}:
+        yield f"fact.{name}", row, {**(facts or {}), name: None}
+
+
+def _vacuous_problems(
+    catalogue: Catalogue, compiled: CompiledCheck, database: duckdb.DuckDBPyConnection
+) -> Iterator[Problem]:
+    status = status_of(database, compiled, row_of(compiled.schema, {}), None)
+    if status != Status.NOT_EVIDENCED.value:
+        yield Problem(
+            catalogue.where("checks", compiled.check.id, "pass"),
+            f"without any evidence the status is {status}",
+            "A check must rest on at least one facet or fact.",
+        )
+
+
+def status_of(
+    database: duckdb.DuckDBPyConnection,
+    compiled: CompiledCheck,
+    row: dict[str, Any],
+    facts: dict[str, Any] | None,
+) -> str:
+    """Return the status that `row` gets, with `facts` for the fact columns."""
+    columns = compiled.schema.columns()
+    values = ", ".join(f'{literal(row.get(n), kind)} AS "{n}"' for n, kind in columns.items())
+    given = facts or {}
+    declared = fact_columns(compiled.facts)
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise ExampleError(f"the check uses no fact {unknown[0]!r}")
+    pairs = ", ".join(
+        f"{quoted(name)}: {literal(given.get(name), SQL_TYPES[column.type])}"
+        for name, column in declared.items()
+    )
+    fact = f", {{{pairs}}} AS fact" if pairs else ", NULL AS fact"
+    sql = f"SELECT {compiled.status_sql()} FROM (SELECT {values}{fact}) AS row"
+    found = database.execute(sql).fetchone()
+    return str(found[0]) if found else ""
+
+
+# Facts
+
+
+def _fact_problems(
+    catalogue: Catalogue, fact: Fact, schemas: Mapping[str, TableSchema]
+) -> Iterator[Problem]:
+    for name in (fact.subject, *fact.reads):
+        if name not in schemas:
+            yield _no_such_type(catalogue, "facts", fact.id, "reads", name, schemas)
+            return
+    if not fact.examples:
+        yield Problem(catalogue.where("facts", fact.id, "examples"), "a fact needs examples")
+    for index, example in enumerate(fact.examples):
+        where = catalogue.where("facts", fact.id, "examples", str(index))
+        try:
+            found = fact_values(fact, example, schemas)
+            blind = fact_values(fact, _unread(example, fact.reads), schemas)
+        except (ExampleError, duckdb.Error) as error:
+            yield Problem(where, str(error).splitlines()[0])
+            return
+        for name, value in example.expect.items():
+            if name not in found:
+                yield Problem(where, f"the fact has no column {name!r}")
+            elif found[name] != value:
+                yield Problem(where, f"{name} is expected to be {value!r} and is {found[name]!r}")
+        for name, value in blind.items():
+            kept = {"any": True, "all": False}.get(fact.columns[name].kind)
+            if value is not None and value is not kept:
+                yield Problem(where, f"{name} is {value!r} although nothing could be read")
+
+
+def _unread(example: FactExample, reads: Sequence[str]) -> FactExample:
+    return FactExample(subject=example.subject, tables={}, unread=tuple(reads), expect={})
+
+
+def fact_values(
+    fact: Fact, example: FactExample, schemas: Mapping[str, TableSchema]
+) -> dict[str, Any]:
+    """Return what the fact yields for the example's subject."""
+    with open_database(_AS_OF) as database:
+        subject = row_of(schemas[fact.subject], example.subject)
+        for name in sorted({fact.subject, *fact.reads}):
+            create_empty_table(database, schemas[name])
+            rows = [row_of(schemas[name], row) for row in example.tables.get(name, ())]
+            insert_rows(database, schemas[name], rows)
+        if fact.subject not in example.tables:
+            insert_rows(database, schemas[fact.subject], [subject])
+        for name in fact.reads:
+            region = "global" if schemas[name].scope == "global" else subject["region"]
+            region = "us-east-1" if region == "global" != schemas[name].scope else region
+            region = "global" if schemas[name].scope == "global" else region
+            observed = "false" if name in example.unread else "true"
+            database.execute(
+                f"INSERT INTO units VALUES ('aws', {quoted(subject['account'])},"
+                f" {quoted(region)}, {quoted(name)}, {observed}, 'denied', [])"
+            )
+        lock(database)
+        materialise(database, fact)
+        source = row_source(fact.subject, [fact])
+        found = database.execute(
+            f"SELECT fact FROM {source} WHERE id = {quoted(subject['id'])}"
+        ).fetchone()
+    return dict(found[0]) if found else {}

@@ -1,0 +1,53 @@
+"""Atomic files: a file is there whole, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from evidence.errors import StoreError
+
+_CHUNK = 1 << 20
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write `data` to a new file beside `path`, force it to the disk, and rename it into place.
+
+    Raises StoreError when that cannot be done; `path` is then as it was before.
+    """
+    rest = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(rest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        rest.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        rest.unlink(missing_ok=True)
+        raise StoreError(
+            f"a file could not be written: {error.strerror or error}",
+            where=str(path),
+            mend="Make room or choose another --store, then run the command again.",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to the disk, so that a rename survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,99 @@
+"""Segments: many captures in one zstd file, one canonical JSON line each.
+
+A segment is written once, front to back, and becomes part of a snapshot only when its unit is
+committed. Lines are numbered from 1; the RFC 6962 leaf of a line is its bytes without newline.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from evidence.errors import StoreError, VerificationError
+from evidence.merkle import leaf_hash
+
+_LEVEL = 3
+
+
+class SegmentWriter:
+    """Appends captures to a new segment; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self.lines = 0
+        self.leaves: list[bytes] = []
+        self.raw_bytes = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = path.open("wb")
+        except OSError as error:
+            raise _write_error(path, error) from error
+        self._stream = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(
+            self._file, closefd=False
+        )
+
+    def append(self, line: bytes) -> int:
+        """Append one capture; return its line number (from 1). Raises StoreError."""
+        with self._lock:
+            try:
+                self._stream.write(line + b"\n")
+            except OSError as error:
+                raise _write_error(self._path, error) from error
+            self.lines += 1
+            self.raw_bytes += len(line) + 1
+            self.leaves.append(leaf_hash(line))
+            return self.lines
+
+    def close(self) -> None:
+        """Finish the file and force it to the disk. Raises StoreError."""
+        try:
+            self._stream.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError as error:
+            raise _write_error(self._path, error) from error
+
+    def abandon(self) -> None:
+        """Close without finishing: the file is a rest that the next run removes."""
+        self._file.close()
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a segment, without newline.
+
+    Raises VerificationError when the file is not a whole zstd stream of lines.
+    """
+    try:
+        with path.open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            buffered = io.BufferedReader(reader, 1 << 20)
+            for line in buffered:
+                if not line.endswith(b"\n"):
+                    raise VerificationError("the last record is cut off", where=str(path))
+                yield line[:-1]
+    except zstandard.ZstdError as error:
+        raise VerificationError(f"not a readable zstd segment: {error}", where=str(path)) from error
+
+
+def read_line(path: Path, number: int) -> bytes:
+    """Return line `number` (from 1) of a segment. Raises VerificationError if there is none."""
+    for index, line in enumerate(read_lines(path), start=1):
+        if index == number:
+            return line
+    raise VerificationError(f"there is no record {number}", where=str(path))
+
+
+def _write_error(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"evidence could not be written: {error.strerror or error}",
+        where=str(path),
+        mend="Make room or choose another --store, then run collect again with --resume.",
+    )

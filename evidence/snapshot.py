@@ -1,0 +1,201 @@
+"""Snapshots: opening a run, sealing it, and reading what was sealed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evidence.canonical import canonical_json
+from evidence.errors import StoreError
+from evidence.files import write_atomically
+from evidence.keys import SigningKey
+from evidence.manifest import MANIFEST_NAME, seal_folder
+from evidence.merkle import RootBuilder
+from evidence.outcome import Gap
+from evidence.schema import TableSchema
+from evidence.store import Store
+from evidence.tables import schemas_as_json, schemas_from_json, write_table
+from evidence.units import (
+    SEALED,
+    WORK,
+    UnitKey,
+    UnitRecord,
+    committed_units,
+    gap_from_dict,
+    unit_from_dict,
+)
+
+LEAVES_FILE = "records.bin"
+"""The RFC 6962 leaf hashes of all captures, 32 bytes each, in tree order."""
+
+_HASH_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class SnapshotRun:
+    """A run of collecting that is not sealed yet. `intent` says what it set out to read."""
+
+    store: Store
+    id: str
+    intent: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the run writes."""
+        return self.store.incomplete() / self.id
+
+    @classmethod
+    def start(cls, store: Store, snapshot_id: str, intent: dict[str, Any]) -> SnapshotRun:
+        """Begin a run: its intent is written before the first call is made."""
+        run = cls(store, snapshot_id, intent)
+        write_atomically(run.folder / WORK / "snapshot.json", canonical_json(intent))
+        return run
+
+    @classmethod
+    def resume(cls, store: Store, snapshot_id: str = "") -> SnapshotRun:
+        """Open an unsealed run again; an empty id means the newest. Raises StoreError."""
+        folder = store.incomplete()
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        if snapshot_id:
+            names = [name for name in names if name == snapshot_id]
+        if not names:
+            raise StoreError(
+                "there is no incomplete run to resume",
+                where=str(store.root),
+                mend="Run `auditpack collect` without --resume to start a new snapshot.",
+            )
+        intent = orjson.loads((folder / names[-1] / WORK / "snapshot.json").read_bytes())
+        return cls(store, names[-1], intent)
+
+    def committed(self) -> dict[UnitKey, UnitRecord]:
+        """Return the units that are done, by key."""
+        return {unit.key: unit for unit in committed_units(self.folder)}
+
+    def seal(self, schemas: Sequence[TableSchema], finished: str, key: SigningKey) -> Path:
+        """Make the tables, sign the manifest and publish the snapshot; return its folder.
+
+        Raises StoreError when something cannot be written; the run can then be sealed again.
+        """
+        if not (self._sealed / MANIFEST_NAME).exists():
+            self._remove_rests()
+            predicate = self._write_sealed_files(committed_units(self.folder), schemas, finished)
+            seal_folder(self._sealed, "snapshot", predicate, key)
+        self.store.keep_certificate(key.certificate)
+        published = self.store.publish(self._sealed, "snapshot", self.id)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return published
+
+    @property
+    def _sealed(self) -> Path:
+        return self.folder / SEALED
+
+    def _remove_rests(self) -> None:
+        for rest in self._sealed.rglob("*.part"):
+            rest.unlink()
+
+    def _write_sealed_files(
+        self, units: Sequence[UnitRecord], schemas: Sequence[TableSchema], finished: str
+    ) -> dict[str, Any]:
+        gaps = [gap for unit in units for gap in unit.gaps]
+        write_atomically(self._sealed / "units.jsonl", _lines([u.as_dict() for u in units]))
+        write_atomically(self._sealed / "gaps.jsonl", _lines([gap.as_dict() for gap in gaps]))
+        write_atomically(self._sealed / "schemas.json", schemas_as_json(schemas))
+        tree = self._write_leaves(units)
+        tables = {schema.resource_type: self._write_table(schema, units) for schema in schemas}
+        return {
+            "id": self.id,
+            "intent": self.intent,
+            "finished": finished,
+            "merkle_tree": tree,
+            "segments": [
+                {"path": f"captures/{unit.key.path}.jsonl.zst", "records": unit.records}
+                for unit in units
+            ],
+            "tables": tables,
+            "gaps": _count_by_reason(gaps),
+            "redactions": sum(unit.redactions for unit in units),
+            "previous": self.store.link_to_previous("snapshot"),
+        }
+
+    def _write_leaves(self, units: Sequence[UnitRecord]) -> dict[str, Any]:
+        builder = RootBuilder()
+        hashes = []
+        for unit in units:
+            data = (self.folder / WORK / "leaves" / f"{unit.key.path}.bin").read_bytes()
+            hashes.append(data)
+            for start in range(0, len(data), _HASH_LENGTH):
+                builder.add(data[start : start + _HASH_LENGTH])
+        write_atomically(self._sealed / LEAVES_FILE, b"".join(hashes))
+        return {"hash": "RFC 6962, SHA-256", "size": builder.size, "root": builder.root().hex()}
+
+    def _write_table(self, schema: TableSchema, units: Sequence[UnitRecord]) -> int:
+        files = [
+            self.folder / WORK / "rows" / f"{unit.key.path}.jsonl"
+            for unit in units
+            if unit.key.resource_type == schema.resource_type
+        ]
+        target = self._sealed / "tables" / f"{schema.resource_type}.parquet"
+        return write_table(schema, files, target)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A sealed snapshot, opened for reading."""
+
+    id: str
+    folder: Path
+    predicate: dict[str, Any]
+    manifest_digest: str
+    units: tuple[UnitRecord, ...]
+    gaps: tuple[Gap, ...]
+    schemas: dict[str, TableSchema]
+
+    @classmethod
+    def open(cls, store: Store, snapshot_id: str = "") -> Snapshot:
+        """Open a sealed snapshot; an empty id means the newest. Raises StoreError."""
+        folder = store.find("snapshot", snapshot_id)
+        manifest = store.manifest("snapshot", folder.name)
+        units = _read_lines(folder / "units.jsonl")
+        gaps = _read_lines(folder / "gaps.jsonl")
+        return cls(
+            folder.name,
+            folder,
+            manifest.predicate,
+            manifest.digest,
+            tuple(unit_from_dict(value) for value in units),
+            tuple(gap_from_dict(value) for value in gaps),
+            schemas_from_json((folder / "schemas.json").read_bytes()),
+        )
+
+    @property
+    def started(self) -> str:
+        """When collecting began, as ISO 8601 UTC: the time that ages are measured from."""
+        return str(self.predicate["intent"]["started"])
+
+    def table(self, resource_type: str) -> Path:
+        """Return the Parquet file of one resource type."""
+        return self.folder / "tables" / f"{resource_type}.parquet"
+
+    def segment(self, unit_path: str) -> Path:
+        """Return the segment that the references `unit_path#line` point into."""
+        return self.folder / "captures" / f"{unit_path}.jsonl.zst"
+
+
+def _lines(values: Sequence[dict[str, Any]]) -> bytes:
+    return b"".join(canonical_json(value) + b"\n" for value in values)
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def _count_by_reason(gaps: Sequence[Gap]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for gap in gaps:
+        counts[gap.reason] = counts.get(gap.reason, 0) + 1
+    return counts

@@ -1,0 +1,123 @@
+"""Reading the YAML that people write: errors name file, line, field, cause and the nearest name.
+
+YAML is read with PyYAML's safe loader; the composed nodes give the line of every field.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from evidence.errors import DataError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_yaml(file: Path) -> Any:
+    """Return the content of a YAML file. Raises DataError when it is not YAML."""
+    try:
+        return yaml.load(file.read_bytes(), Loader=_Loader)  # noqa: S506  (a safe loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise DataError(
+            f"not valid YAML: {problem}",
+            where=f"{file}{line}",
+            mend="Check indentation, quotes and colons on that line.",
+        ) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(file)) from error
+
+
+def load_model(file: Path, model: type[Model]) -> Model:
+    """Read a YAML file into a pydantic model. Raises DataError that names the field and line."""
+    value = load_yaml(file)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _explained(file, model, error) from error
+
+
+def _explained(file: Path, model: type[BaseModel], error: ValidationError) -> DataError:
+    first = error.errors(include_url=False)[0]
+    path = [part for part in first["loc"] if not _is_branch(part)]
+    field = ".".join(str(part) for part in path) or "(the whole file)"
+    message = first["msg"].removeprefix("Value error, ")
+    mend = "Correct the field; CONTRIBUTING.md shows the format."
+    if first["type"] == "extra_forbidden":
+        message = f"there is no field {path[-1]!r} here"
+        near = difflib.get_close_matches(str(path[-1]), _fields_at(model, path[:-1]), 1)
+        mend = f"Did you mean {near[0]!r}?" if near else mend
+    elif first["type"] == "missing":
+        message = f"the field {path[-1]!r} is missing"
+    more = len(error.errors()) - 1
+    if more:
+        message += f" (and {more} more in this file)"
+    line = line_of(file, path)
+    return DataError(message, where=f"{file}:{line}: {field}", mend=mend)
+
+
+def _is_branch(part: Any) -> bool:
+    return isinstance(part, str) and ("[" in part or part.startswith("function-"))
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    """Return the field names of the model that lies at `path`, as far as it can be followed."""
+    current: Any = model
+    for part in path:
+        if isinstance(part, int) or not _is_model(current):
+            continue
+        field = current.model_fields.get(part)
+        current = _model_inside(field.annotation) if field is not None else current
+    return list(current.model_fields) if _is_model(current) else list(model.model_fields)
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
+
+
+def _model_inside(annotation: Any) -> Any:
+    if _is_model(annotation):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_inside(inner)
+        if _is_model(found):
+            return found
+    return None
+
+
+@cache
+def _composed(file: Path, _changed: float) -> Any:
+    return yaml.compose(file.read_bytes(), Loader=_Loader)
+
+
+def line_of(file: Path, path: Sequence[Any]) -> int:
+    """Return the line (from 1) of the field at `path` in a YAML file, or of its nearest parent."""
+    node = _composed(file, file.stat().st_mtime)
+    line = 1
+    for part in path:
+        found = _child(node, part)
+        if found is None:
+            break
+        line, node = found
+    return line
+
+
+def _child(node: Any, part: Any) -> tuple[int, Any] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if str(key.value) == str(part):
+                return key.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        child = node.value[part]
+        return child.start_mark.line + 1, child
+    return None
