@@ -69,23 +69,30 @@ class Store:
         return self.root / "incomplete"
 
     def sealed(self, kind: str) -> list[str]:
-        """Return the ids of the sealed folders of `kind`, in chain order (ids sort by time)."""
+        """Return the ids of the sealed folders of `kind`, sorted."""
         folder = self.folder(kind)
         if not folder.is_dir():
             return []
         return sorted(path.name for path in folder.iterdir() if (path / MANIFEST_NAME).exists())
 
     def latest(self, kind: str) -> str:
-        """Return the id of the newest sealed `kind`. Raises StoreError if there is none."""
-        names = self.sealed(kind)
-        if not names:
+        """Return the id of the `kind` that was sealed last. Raises StoreError if there is none."""
+        newest = self._tip(kind)
+        if newest is None:
             command = {"snapshot": "collect", "assessment": "evaluate", "pack": "pack"}[kind]
             raise StoreError(
                 f"the store holds no sealed {kind}",
                 where=str(self.root),
                 mend=f"Run `auditpack {command}` first.",
             )
-        return names[-1]
+        return newest[0]
+
+    def _tip(self, kind: str) -> tuple[str, str] | None:
+        """Return id and manifest digest of the end of the chain: what no other one follows."""
+        manifests = {name: self.manifest(kind, name) for name in self.sealed(kind)}
+        followed = {m.previous["id"] for m in manifests.values() if m.previous is not None}
+        tips = sorted(set(manifests) - followed)
+        return (tips[-1], manifests[tips[-1]].digest) if tips else None
 
     def find(self, kind: str, name: str) -> Path:
         """Return the folder of one sealed `kind`; empty `name` means the newest.
@@ -109,10 +116,8 @@ class Store:
 
     def link_to_previous(self, kind: str) -> dict[str, str] | None:
         """Return what a new manifest of `kind` says about the one before it."""
-        names = self.sealed(kind)
-        if not names:
-            return None
-        return {"id": names[-1], "manifest_sha256": self.manifest(kind, names[-1]).digest}
+        tip = self._tip(kind)
+        return None if tip is None else {"id": tip[0], "manifest_sha256": tip[1]}
 
     def keep_certificate(self, certificate: Certificate) -> None:
         """Keep a certificate under its fingerprint, so that verification is possible offline."""

@@ -209,13 +209,15 @@ def _verify_records(
 
 
 def _verify_chain(kind: str, manifests: dict[str, Manifest], report: VerificationReport) -> None:
-    names = sorted(manifests)
-    for position, name in enumerate(names):
+    """Every manifest but one names the one before it, which must be here and unchanged."""
+    first = [name for name, manifest in sorted(manifests.items()) if manifest.previous is None]
+    for name in first[1:]:
+        fault = f"claims to be the first {kind}, and so does {first[0]}"
+        report.faults.append(Fault(f"{SEALED_KINDS[kind]}/{name}", fault))
+    for name, manifest in sorted(manifests.items()):
         where = f"{SEALED_KINDS[kind]}/{name}"
-        previous = manifests[name].previous
+        previous = manifest.previous
         if previous is None:
-            if position:
-                report.faults.append(Fault(where, "claims to be the first, but is not"))
             continue
         before = manifests.get(previous["id"])
         if before is None:

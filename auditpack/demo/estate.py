@@ -139,13 +139,13 @@ def load_estate(path: Path | None = None) -> Estate:
 def parse_estate(text: str, *, name: str = "estate.yaml") -> Estate:
     """Understand a scenario's text; every mistake is reported with its line."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise DemoError(f"not YAML: {error}", where=name) from error
     try:
         return Estate.model_validate(raw)
     except ValidationError as error:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
         found = [
             f"{name}:{line_of(node, item['loc'])}: "
             f"{'.'.join(str(step) for step in item['loc']) or 'estate'}: {item['msg']}"

@@ -1,0 +1,174 @@
+"""Assessments: an evaluation sealed beside its snapshot, and opened again for reports.
+
+An assessment's folder holds `findings.parquet`, `assessment.json` (counts, scores, requirement
+statuses, formula), `catalogue.json` (everything that it was judged by) and the signed manifest.
+Its id is made of the snapshot's and of a digest over its results, so evaluating the same again
+finds the assessment that is there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from controls.catalogue import Catalogue
+from controls.database import quoted
+from controls.evaluate import FINDING_COLUMNS, Findings, evaluate
+from controls.gate import require_sound
+from controls.models import Check, Control, Framework
+from controls.scoring import FORMULA, FORMULA_VERSION, WEIGHTS, Counts, score_framework
+from evidence.canonical import canonical_json, digest_of
+from evidence.files import write_atomically
+from evidence.keys import SigningKey
+from evidence.manifest import seal_folder
+from evidence.schema import TableSchema
+from evidence.snapshot import Snapshot
+from evidence.store import Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding as a report shows it."""
+
+    check_id: str
+    status: str
+    severity: str
+    reason: str
+    provider: str
+    account: str
+    region: str
+    resource_type: str
+    resource_id: str
+    resource_name: str
+    control: str
+    owner: str
+    captures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A sealed assessment, opened for reading. `results` is the content of `assessment.json`."""
+
+    id: str
+    folder: Path
+    results: dict[str, Any]
+    checks: dict[str, Check]
+    controls: dict[str, Control]
+    frameworks: dict[str, Framework]
+    manifest_digest: str
+
+    @classmethod
+    def open(cls, store: Store, assessment_id: str = "") -> Assessment:
+        """Open a sealed assessment; an empty id means the newest. Raises StoreError."""
+        folder = store.find("assessment", assessment_id)
+        catalogue = orjson.loads((folder / "catalogue.json").read_bytes())
+        return cls(
+            folder.name,
+            folder,
+            orjson.loads((folder / "assessment.json").read_bytes()),
+            {k: Check.model_validate(v) for k, v in catalogue["checks"].items()},
+            {k: Control.model_validate(v) for k, v in catalogue["controls"].items()},
+            {k: Framework.model_validate(v) for k, v in catalogue["frameworks"].items()},
+            store.manifest("assessment", folder.name).digest,
+        )
+
+    @property
+    def snapshot_id(self) -> str:
+        """The snapshot that was judged."""
+        return str(self.results["snapshot"]["id"])
+
+    def findings(self, statuses: Sequence[str] = ()) -> Iterator[Finding]:
+        """Yield findings in order, of all statuses or of some."""
+        where = ""
+        if statuses:
+            where = f" WHERE status IN ({', '.join(quoted(status) for status in statuses)})"
+        columns = ", ".join(FINDING_COLUMNS)
+        path = quoted(str(self.folder / "findings.parquet"))
+        with duckdb.connect() as database:
+            found = database.execute(f"SELECT {columns} FROM read_parquet({path}){where}")
+            while batch := found.fetchmany(5_000):
+                yield from (Finding(*row[:-1], tuple(row[-1])) for row in batch)
+
+
+def assess(
+    store: Store,
+    snapshot: Snapshot,
+    catalogue: Catalogue,
+    schemas: Mapping[str, TableSchema],
+    frameworks: Sequence[str],
+    key: SigningKey,
+    *,
+    owner_tags: Sequence[str] = (),
+    memory_limit: str = "",
+) -> Assessment:
+    """Judge a snapshot, seal the result, and return it; an equal assessment is reused.
+
+    Raises DataError when the catalogue does not pass the gate, UsageError for an unknown
+    framework, StoreError when it cannot be written.
+    """
+    chosen = [catalogue.framework(name) for name in frameworks]
+    require_sound(catalogue, schemas)
+    work = store.incomplete() / f"assessment-of-{snapshot.id}"
+    shutil.rmtree(work, ignore_errors=True)
+    found = evaluate(
+        snapshot, catalogue, schemas, work, owner_tags=owner_tags, memory_limit=memory_limit
+    )
+    results = _results(snapshot, catalogue, chosen, found, owner_tags)
+    name = f"{snapshot.id}.{digest_of(results)[:12]}"
+    if name in store.sealed("assessment"):
+        shutil.rmtree(work)
+        return Assessment.open(store, name)
+    write_atomically(work / "assessment.json", canonical_json(results))
+    write_atomically(work / "catalogue.json", canonical_json(catalogue.as_dict()))
+    predicate = {
+        "id": name,
+        "snapshot": results["snapshot"],
+        "catalogue_sha256": catalogue.digest,
+        "findings_sha256": found.digest,
+        "findings": found.count,
+        "previous": store.link_to_previous("assessment"),
+    }
+    seal_folder(work, "assessment", predicate, key)
+    store.keep_certificate(key.certificate)
+    store.publish(work, "assessment", name)
+    return Assessment.open(store, name)
+
+
+def _results(
+    snapshot: Snapshot,
+    catalogue: Catalogue,
+    frameworks: Sequence[Framework],
+    found: Findings,
+    owner_tags: Sequence[str],
+) -> dict[str, Any]:
+    scored = [score_framework(catalogue, item, found.by_check) for item in frameworks]
+    return {
+        "snapshot": {"id": snapshot.id, "manifest_sha256": snapshot.manifest_digest},
+        "as_of": snapshot.started,
+        "catalogue_sha256": catalogue.digest,
+        "formula": {
+            "version": FORMULA_VERSION,
+            "text": FORMULA,
+            "weights": {severity.value: weight for severity, weight in WEIGHTS.items()},
+        },
+        "owner_tags": list(owner_tags),
+        "findings": {
+            "count": found.count,
+            "sha256": found.digest,
+            "by_check": _dumped(found.by_check),
+            "by_account": _dumped(found.by_account),
+            "by_severity": _dumped(found.by_severity),
+            "by_owner": _dumped(found.by_owner),
+        },
+        "frameworks": [item.as_dict() for item in scored],
+    }
+
+
+def _dumped(counts: Mapping[str, Counts]) -> dict[str, dict[str, int]]:
+    return {name: value.as_dict() for name, value in counts.items()}

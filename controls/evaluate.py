@@ -1,0 +1,295 @@
+"""Evaluating: one snapshot and one catalogue in, findings out. Pure: no clock, no network.
+
+Every check is one query over the snapshot's typed tables; queries run on several cursors of one
+locked DuckDB. What could not be listed is judged as well: one not_evidenced finding a check for
+each account and region in which the type could not be listed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from controls.catalogue import Catalogue
+from controls.compiler import CompiledCheck, FieldError, compile_check
+from controls.database import (
+    attach_table,
+    create_empty_table,
+    lock,
+    open_database,
+    quoted,
+)
+from controls.facts import facts_of, materialise
+from controls.models import Check
+from controls.scoring import Counts
+from evidence.errors import AuditpackError
+from evidence.schema import TableSchema
+from evidence.snapshot import Snapshot
+
+FINDING_COLUMNS = (
+    "check_id",
+    "status",
+    "severity",
+    "reason",
+    "provider",
+    "account",
+    "region",
+    "resource_type",
+    "resource_id",
+    "resource_name",
+    "control",
+    "owner",
+    "captures",
+)
+"""Columns of `findings.parquet`, in order. `captures` is a list of capture references."""
+
+_FINDINGS_DDL = (
+    "CREATE TABLE findings (check_id VARCHAR, status VARCHAR, severity VARCHAR, reason VARCHAR,"
+    " provider VARCHAR, account VARCHAR, region VARCHAR, resource_type VARCHAR,"
+    " resource_id VARCHAR, resource_name VARCHAR, control VARCHAR, owner VARCHAR,"
+    " captures VARCHAR[])"
+)
+_ORDER = "check_id, provider, account, region, resource_id, resource_name, status, reason"
+
+
+class EvaluationError(AuditpackError):
+    """A check or fact could not be evaluated over a snapshot."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What evaluating wrote and counted. `digest` is over the findings' canonical lines."""
+
+    path: Path
+    count: int
+    digest: str
+    by_check: dict[str, Counts]
+    by_account: dict[str, Counts]
+    by_severity: dict[str, Counts]
+    by_owner: dict[str, Counts]
+
+
+def evaluate(
+    snapshot: Snapshot,
+    catalogue: Catalogue,
+    schemas: Mapping[str, TableSchema],
+    target: Path,
+    *,
+    owner_tags: Sequence[str] = (),
+    cursors: int = 2,
+    memory_limit: str = "",
+) -> Findings:
+    """Judge `snapshot` and write `findings.parquet` into the folder `target`.
+
+    `schemas` are those of the present resource types; a type that the snapshot does not hold is
+    judged not_evidenced. `owner_tags` are the tag names that say who owns a resource, first first.
+    Raises EvaluationError when SQL that passed the gate fails all the same.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    with open_database(snapshot.started, memory_limit=memory_limit) as database:
+        tables = {**{k: v for k, v in schemas.items()}, **snapshot.schemas}
+        _attach(database, snapshot, tables)
+        database.execute(_FINDINGS_DDL)
+        lock(database, [snapshot.folder.resolve() / "tables", target.resolve()])
+        _materialise_facts(database, catalogue, tables)
+        _run_checks(database, catalogue, tables, owner_tags, cursors)
+        _judge_unlisted(database, snapshot, catalogue)
+        return _write(database, target.resolve() / "findings.parquet")
+
+
+def _attach(
+    database: duckdb.DuckDBPyConnection, snapshot: Snapshot, tables: Mapping[str, TableSchema]
+) -> None:
+    for name, schema in tables.items():
+        if name in snapshot.schemas:
+            attach_table(database, schema, snapshot.table(name).resolve())
+        else:
+            create_empty_table(database, schema)
+    rows = [
+        (
+            unit.key.provider,
+            unit.key.account,
+            unit.key.region,
+            unit.key.resource_type,
+            unit.listed.observed,
+            f"{unit.listed.value} {unit.detail}".strip(),
+            list(unit.captures),
+        )
+        for unit in snapshot.units
+    ]
+    if rows:
+        database.executemany("INSERT INTO units VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _materialise_facts(
+    database: duckdb.DuckDBPyConnection, catalogue: Catalogue, tables: Mapping[str, TableSchema]
+) -> None:
+    for fact in catalogue.facts.values():
+        if fact.subject in tables and all(name in tables for name in fact.reads):
+            try:
+                materialise(database, fact)
+            except duckdb.Error as error:
+                raise EvaluationError(
+                    f"the fact could not be evaluated: {str(error).splitlines()[0]}",
+                    where=catalogue.where("facts", fact.id, "sql"),
+                    mend="Run `auditpack lint`; was the snapshot made by another version?",
+                ) from error
+
+
+def _run_checks(
+    database: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    tables: Mapping[str, TableSchema],
+    owner_tags: Sequence[str],
+    cursors: int,
+) -> None:
+    owner = _owner_sql(owner_tags)
+    statements = [
+        (check.id, _insert_sql(check, catalogue, tables[check.resource], owner))
+        for check in catalogue.checks.values()
+        if check.resource in tables
+    ]
+
+    def run(share: Sequence[tuple[str, str]]) -> None:
+        with database.cursor() as cursor:
+            for name, sql in share:
+                try:
+                    cursor.execute(sql)
+                except duckdb.Error as error:
+                    raise EvaluationError(
+                        f"the check could not be evaluated: {str(error).splitlines()[0]}",
+                        where=catalogue.where("checks", name, "pass"),
+                        mend="Run `auditpack lint`; was the snapshot made by another version?",
+                    ) from error
+
+    shares = [statements[start::cursors] for start in range(cursors)]
+    with ThreadPoolExecutor(cursors) as threads:
+        for future in [threads.submit(run, share) for share in shares]:
+            future.result()
+
+
+def _owner_sql(owner_tags: Sequence[str]) -> str:
+    if not owner_tags:
+        return "''"
+    return f"coalesce({', '.join(f'tags[{quoted(tag)}]' for tag in owner_tags)}, '')"
+
+
+def _insert_sql(check: Check, catalogue: Catalogue, schema: TableSchema, owner: str) -> str:
+    facts = facts_of(catalogue.facts.values(), check.resource)
+    columns = ", ".join(FINDING_COLUMNS)
+    try:
+        source = compile_check(check, schema, facts).findings_sql()
+    except FieldError as error:
+        source = _unjudgeable_sql(check, f"the snapshot was made without what this needs: {error}")
+    return (
+        f"INSERT INTO findings ({columns}) SELECT"
+        f" {columns.replace('owner', f'{owner} AS owner')} FROM ({source}) AS found"
+    )
+
+
+def _unjudgeable_sql(check: Check, why: str) -> str:
+    return (
+        f"SELECT {quoted(check.id)} AS check_id, 'not_evidenced' AS status,"
+        f" {quoted(check.severity.value)} AS severity, {quoted(why)} AS reason, provider, account,"
+        f" region, {quoted(check.resource)} AS resource_type, id AS resource_id,"
+        f" name AS resource_name, {quoted(check.control)} AS control,"
+        f" CAST([] AS VARCHAR[]) AS captures, tags FROM {check.resource}"
+    )
+
+
+def _judge_unlisted(
+    database: duckdb.DuckDBPyConnection, snapshot: Snapshot, catalogue: Catalogue
+) -> None:
+    rows = [
+        (
+            check.id,
+            "not_evidenced",
+            check.severity.value,
+            reason,
+            provider,
+            account,
+            region,
+            check.resource,
+            f"not-listed:{check.resource}:{account}:{region}",
+            f"{check.resource} could not be listed",
+            check.control,
+            "",
+            list(captures),
+        )
+        for check in catalogue.checks.values()
+        for provider, account, region, reason, captures in _unlisted(snapshot, check.resource)
+    ]
+    if rows:
+        marks = ", ".join("?" for _ in FINDING_COLUMNS)
+        database.executemany(f"INSERT INTO findings VALUES ({marks})", rows)
+
+
+def _unlisted(
+    snapshot: Snapshot, resource_type: str
+) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
+    """Yield (provider, account, region, reason, captures) where a type could not be listed."""
+    units = [unit for unit in snapshot.units if unit.key.resource_type == resource_type]
+    for unit in units:
+        if not unit.listed.observed:
+            reason = f"the listing was not observed ({unit.listed.value} {unit.detail})"
+            yield (
+                unit.key.provider,
+                unit.key.account,
+                unit.key.region,
+                reason,
+                unit.captures,
+            )
+    asked = {unit.key.account for unit in units}
+    provider = resource_type.split("_")[0]
+    for account in sorted({u.key.account for u in snapshot.units if u.key.provider == provider}):
+        if account not in asked:
+            yield provider, account, "global", "this resource type was not collected", ()
+
+
+def _write(database: duckdb.DuckDBPyConnection, target: Path) -> Findings:
+    ordered = f"SELECT * FROM findings ORDER BY {_ORDER}"
+    database.execute(
+        f"COPY ({ordered}) TO {quoted(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    digest, count = _digest(database, ordered)
+    return Findings(
+        target,
+        count,
+        digest,
+        _counts(database, "check_id"),
+        _counts(database, "account"),
+        _counts(database, "severity"),
+        _counts(database, "owner"),
+    )
+
+
+def _digest(database: duckdb.DuckDBPyConnection, ordered: str) -> tuple[str, int]:
+    """SHA-256 over one JSON line a finding, in order: the same for the same findings anywhere."""
+    digest, count = hashlib.sha256(), 0
+    found = database.execute(f"SELECT to_json(line) FROM ({ordered}) AS line")
+    while batch := found.fetchmany(10_000):
+        digest.update("".join(f"{line[0]}\n" for line in batch).encode())
+        count += len(batch)
+    return digest.hexdigest(), count
+
+
+def _counts(database: duckdb.DuckDBPyConnection, column: str) -> dict[str, Counts]:
+    found: dict[str, dict[str, int]] = {}
+    sql = f"SELECT {column}, status, count(*) FROM findings GROUP BY ALL ORDER BY ALL"
+    rows: list[Any] = database.execute(sql).fetchall()
+    for value, status, number in rows:
+        found.setdefault(value, {})[status] = number
+    return {value: Counts.from_statuses(statuses) for value, statuses in found.items()}
+
+
+def compiled_for(
+    catalogue: Catalogue, check: Check, schema: TableSchema
+) -> CompiledCheck:
+    """Compile one check against a schema, for `explain` and tests. Raises FieldError."""
+    return compile_check(check, schema, facts_of(catalogue.facts.values(), check.resource))

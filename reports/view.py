@@ -1,0 +1,212 @@
+"""What every report shows: one view of an assessment and its snapshot, ready for templates.
+
+The PDF pack and the HTML site are two faces of this view, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controls.assessment import Assessment, Finding
+from controls.models import Check, Framework, ManualEvidence, Requirement
+from evidence.outcome import Gap
+from evidence.snapshot import Snapshot
+from evidence.units import UnitRecord
+
+STATUS_ORDER = ("not_satisfied", "not_evidenced", "satisfied", "not_applicable")
+"""Requirement statuses in the order in which reports list them: what needs a person first."""
+
+SEVERITY_ORDER = ("critical", "high", "medium", "low", "informational")
+"""Severities, most first."""
+
+
+@dataclass(frozen=True)
+class RequirementView:
+    """A requirement with its status, the counts of its findings, and what it needs from people."""
+
+    requirement: Requirement
+    status: str
+    findings: dict[str, int]
+    checks: tuple[Check, ...]
+    manual_evidence: tuple[ManualEvidence, ...]
+
+
+@dataclass(frozen=True)
+class FrameworkView:
+    """A framework with its score. Percentages are text with one decimal, or None."""
+
+    framework: Framework
+    score: str | None
+    coverage: str | None
+    weighted: str | None
+    statuses: dict[str, int]
+    requirements: tuple[RequirementView, ...]
+
+    def groups(self) -> list[tuple[str, str, tuple[RequirementView, ...]]]:
+        """Return (group id, title, requirements), in the framework's own order."""
+        return [
+            (
+                group.id,
+                group.title,
+                tuple(item for item in self.requirements if item.requirement.group == group.id),
+            )
+            for group in self.framework.groups
+        ]
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """A check with the counts of its findings and the findings that need a person."""
+
+    check: Check
+    counts: dict[str, int]
+    failures: tuple[Finding, ...]
+    not_evidenced: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """Everything that a report shows."""
+
+    organisation: str
+    period_from: str
+    period_to: str
+    tool_version: str
+    signer: str
+    fingerprint: str
+    assessment: Assessment
+    snapshot: Snapshot
+    frameworks: tuple[FrameworkView, ...]
+    checks: tuple[CheckView, ...]
+    gaps: tuple[Gap, ...]
+    units: tuple[UnitRecord, ...]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """All findings by status."""
+        return sum_counts(view.counts for view in self.checks)
+
+    @property
+    def resources(self) -> int:
+        """How many resources were read."""
+        return sum(unit.resources for unit in self.units)
+
+    @property
+    def calls(self) -> int:
+        """How many API calls were made."""
+        return sum(sum(unit.calls.values()) for unit in self.units)
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts that were in scope, sorted."""
+        return sorted({unit.key.account for unit in self.units})
+
+    @property
+    def regions(self) -> list[str]:
+        """The regions that were in scope, sorted; `global` is not a region."""
+        return sorted({unit.key.region for unit in self.units} - {"global"})
+
+    @property
+    def account_names(self) -> dict[str, str]:
+        """Account id -> the name that the configuration gives it."""
+        scope: dict[str, Any] = self.snapshot.predicate["intent"].get("scope", {})
+        accounts = scope.get("accounts", [])
+        return {item["id"]: item.get("name", "") for item in accounts if item.get("id")}
+
+
+def sum_counts(counts: Any) -> dict[str, int]:
+    """Return the sum of maps of status to number."""
+    total: dict[str, int] = {}
+    for item in counts:
+        for status, number in item.items():
+            total[status] = total.get(status, 0) + number
+    return total
+
+
+def build_view(
+    assessment: Assessment,
+    snapshot: Snapshot,
+    *,
+    organisation: str,
+    period: tuple[str, str],
+    tool_version: str,
+    signer: str,
+    fingerprint: str,
+) -> ReportView:
+    """Build the view of an assessment. `period` is (from, to) as ISO dates."""
+    open_findings = _by_check(assessment.findings(("fail", "not_evidenced")))
+    by_check = assessment.results["findings"]["by_check"]
+    checks = tuple(
+        _check_view(check, by_check.get(name, {}), open_findings.get(name, []))
+        for name, check in assessment.checks.items()
+    )
+    frameworks = tuple(
+        _framework_view(assessment, result) for result in assessment.results["frameworks"]
+    )
+    return ReportView(
+        organisation,
+        period[0],
+        period[1],
+        tool_version,
+        signer,
+        fingerprint,
+        assessment,
+        snapshot,
+        frameworks,
+        checks,
+        snapshot.gaps,
+        snapshot.units,
+    )
+
+
+def _by_check(findings: Any) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.check_id, []).append(finding)
+    return found
+
+
+def _check_view(check: Check, counts: dict[str, int], findings: Sequence[Finding]) -> CheckView:
+    return CheckView(
+        check,
+        counts,
+        tuple(finding for finding in findings if finding.status == "fail"),
+        tuple(finding for finding in findings if finding.status == "not_evidenced"),
+    )
+
+
+def _framework_view(assessment: Assessment, result: dict[str, Any]) -> FrameworkView:
+    framework = assessment.frameworks[result["id"]]
+    by_id = {requirement.id: requirement for requirement in framework.requirements}
+    views = tuple(
+        RequirementView(
+            by_id[item["id"]],
+            item["status"],
+            item["findings"],
+            tuple(assessment.checks[name] for name in item["checks"]),
+            _manual_evidence(assessment, framework, by_id[item["id"]]),
+        )
+        for item in result["requirements"]
+    )
+    return FrameworkView(
+        framework,
+        result["score_percent"],
+        result["evidence_coverage_percent"],
+        result["severity_weighted_pass_rate_percent"],
+        result["requirements_by_status"],
+        views,
+    )
+
+
+def _manual_evidence(
+    assessment: Assessment, framework: Framework, requirement: Requirement
+) -> tuple[ManualEvidence, ...]:
+    """A requirement's own list; where it has none, what its controls need. A benchmark's own only."""
+    if requirement.manual_evidence or framework.benchmark is not None:
+        return requirement.manual_evidence
+    found = [
+        item for name in requirement.controls for item in assessment.controls[name].manual_evidence
+    ]
+    return tuple(dict.fromkeys(found))
