@@ -99,7 +99,7 @@ class Estate(Model):
     company: str
     about: str = ""
     teams: dict[str, Team]
-    events: dict[str, str] = {}
+    events: dict[str, str] = Field(default_factory=dict)
     """Events worth an alarm, each with the pattern that finds it in CloudTrail's log."""
     accounts: tuple[Account, ...]
 
@@ -176,4 +176,3 @@ def child_of(node: yaml.Node, step: int | str | None) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
         return next((value for key, value in node.value if key.value == str(step)), None)
     return None
-

@@ -97,7 +97,7 @@ def plainly_refusing(app: Wsgi) -> Wsgi:
         answer: list[Any] = []
         try:
             body = b"".join(app(environ, lambda *args: answer.extend(args)))
-        except Exception:  # whatever moto does not have ends in one of a dozen exceptions
+        except Exception:  # noqa: BLE001 (what moto lacks ends in one of a dozen exceptions)
             traceback.print_exc()
             return refuse(environ, start_response)
         status = answer[0][:3]
@@ -139,19 +139,17 @@ def main() -> None:
     """Serve until standard input is closed."""
     clock = install_clock()
 
+    import moto.moto_server.werkzeug_app as moto_app
     from moto.core.config import default_user_config
-    from moto.moto_server.werkzeug_app import (
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
     from werkzeug.serving import make_server
 
     # moto would otherwise start containers to rotate a secret through its function.
     default_user_config["lambda"] = {"use_docker": False}
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = clocked(plainly_refusing(DomainDispatcherApplication(create_backend_app)), clock)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    moto_itself = moto_app.DomainDispatcherApplication(moto_app.create_backend_app)
+    app = clocked(plainly_refusing(moto_itself), clock)
+    handler = getattr(moto_app, "MotoRequestHandler", None)  # not in every release
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
     os.environ["MOTO_PORT"] = str(server.port)
     threading.Thread(target=end_with_parent, daemon=True).start()
     print(READY_LINE, server.port, flush=True)

@@ -7,9 +7,10 @@ every demo. Dates are counted back from the moment of seeding (see `fakecloud`).
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 from auditpack.demo.errors import DemoError
 from auditpack.demo.estate import Account, Estate, Region
@@ -93,9 +94,7 @@ def enter(cloud: Cloud, account: Account, by: Access | None) -> Access:
     return take_role(sts, f"arn:aws:iam::{account.id}:role/{account.collector_role}")
 
 
-def seed_account(
-    cloud: Cloud, estate: Estate, account: Account, access: Access
-) -> list[Made]:
+def seed_account(cloud: Cloud, estate: Estate, account: Account, access: Access) -> list[Made]:
     """Everything of one account: who may do what, then region by region."""
     if all(role.name != account.collector_role for role in account.iam.roles):
         raise DemoError(
@@ -139,14 +138,12 @@ def seed_region(place: Place, region: Region) -> None:
 
 def start_randomness(endpoint_url: str) -> None:
     """Let moto draw the same identifiers as the last time."""
-    request = urllib.request.Request(
-        f"{endpoint_url}/moto-api/seed?a={RANDOM_SEED}", method="POST"
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    where = urlsplit(endpoint_url)
+    connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=10)
     try:
-        with opener.open(request, timeout=10):
-            pass
+        connection.request("POST", f"/moto-api/seed?a={RANDOM_SEED}")
+        connection.getresponse().read()
     except OSError as error:
-        raise DemoError(
-            f"the demo's cloud does not answer: {error}", where=endpoint_url
-        ) from error
+        raise DemoError(f"the demo's cloud does not answer: {error}", where=endpoint_url) from error
+    finally:
+        connection.close()

@@ -11,6 +11,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from auditpack.demo.errors import DemoError
 from auditpack.demo.fakecloud import READY_LINE
@@ -45,7 +46,6 @@ class MotoServer:
         self._start_timeout = start_timeout
         self._process: subprocess.Popen[str] | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._settled = threading.Event()
         self._port = 0
 
     @property
@@ -74,7 +74,7 @@ class MotoServer:
 
     def _start(self) -> None:
         script = Path(__file__).with_name("fakecloud.py")
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 (our own script)
             # -P: the script's own folder is not searched for modules.
             [sys.executable, "-P", str(script)],
             stdin=subprocess.PIPE,
@@ -87,37 +87,42 @@ class MotoServer:
             # A Ctrl-C is for us: the server is stopped by the end of the block.
             start_new_session=True,
         )
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
-        settled = self._settled.wait(self._start_timeout)
+        settled = threading.Event()
+        reading = (self._process.stdout, settled)
+        threading.Thread(target=self._listen, args=reading, daemon=True).start()
+        settled.wait(self._start_timeout)
         if self._port:
             return
-        what = "ended while starting" if settled else f"not ready in {self._start_timeout:g} s"
+        what = (
+            "ended while starting"
+            if settled.is_set()
+            else f"not ready in {self._start_timeout:g} s"
+        )
         raise DemoError(
             f"the demo's cloud (a local moto server): {what}",
             where="its last output:\n" + ("\n".join(self._tail) or "(none)"),
             mend="look at the output above; reinstall with: pip install 'auditpack[demo]'",
         )
 
-    def _listen(self, process: subprocess.Popen[str]) -> None:
+    def _listen(self, output: IO[str], settled: threading.Event) -> None:
         """Read what the server prints, until it ends: the port first, then complaints."""
-        assert process.stdout is not None
-        with suppress(ValueError):  # closed by `_stop`
-            for line in process.stdout:
+        with output:
+            for line in output:
                 word, _, rest = line.strip().partition(" ")
                 if word == READY_LINE and rest.isdigit():
                     self._port = int(rest)
-                    self._settled.set()
+                    settled.set()
                 else:
                     self._tail.append(line.rstrip())
-        self._settled.set()
+        settled.set()
 
     def _stop(self) -> None:
         process, self._process, self._port = self._process, None, 0
         if process is None:
             return
-        assert process.stdin is not None
-        with suppress(OSError):
-            process.stdin.close()
+        if process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
         process.terminate()
         try:
             process.wait(STOP_TIMEOUT)
@@ -140,7 +145,11 @@ def server_environment(environ: os._Environ[str] | dict[str, str]) -> dict[str, 
     """The environment of the server: ours, without anything that would lead it to a real cloud."""
     kept = {k: v for k, v in environ.items() if not k.startswith(("AWS_", "MOTO_"))}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return {**kept, **nowhere, **SETTINGS, "PYTHONIOENCODING": "utf-8"}
+    python = {
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONHASHSEED": "0",
+    }  # lists in the same order each time
+    return {**kept, **nowhere, **SETTINGS, **python}
 
 
 def _installed(name: str) -> bool:

@@ -30,7 +30,7 @@ class Thing(Model):
     note: str = ""
     owner: str = ""
     data: DataClass | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     age: Days = 200
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from auditpack.demo.model.base import Days, Named
 
 ListenerKind = Literal["https", "https-old", "http", "http-redirect"]
@@ -45,12 +47,11 @@ class Function(Named):
 
     runtime: str = "python3.13"
     role: str
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default_factory=dict)
     key: str = ""
     subnets: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     tracing: bool = False
-    dead_letters: str = ""
     public: bool = False
     url: bool = False
 

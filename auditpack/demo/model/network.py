@@ -32,7 +32,9 @@ def parse_rule(text: Any) -> Any:
         return text
     match = RULE.match(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a rule like '443 from 0.0.0.0/0' or 'all from group/app'")
+        raise ValueError(
+            f"{text!r} is not a rule like '443 from 0.0.0.0/0' or 'all from group/app'"
+        )
     first = None if match["all"] else int(match["first"])
     last = first if match["last"] is None else int(match["last"])
     return Rule(first=first, last=last, source=match["source"])
@@ -42,7 +44,7 @@ RuleText = Annotated[Rule, BeforeValidator(parse_rule)]
 
 
 class Subnet(Named):
-    """A subnet. In a `public` one, machines get public addresses."""
+    """A subnet. In a `public` one, machines get public addresses and a way to the internet."""
 
     cidr: str
     zone: Literal["a", "b", "c"] = "a"
@@ -57,8 +59,9 @@ class SecurityGroup(Named):
 
 
 class NetworkAcl(Named):
-    """A firewall of a network: what it lets in, in this order; the rest is refused."""
+    """A firewall of subnets: what it lets in, in this order; the rest is refused."""
 
+    subnets: tuple[str, ...] = ()
     allow: tuple[RuleText, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from auditpack.demo.model.base import Model, Named, Thing
+from auditpack.demo.model.base import Named, Thing
 
 QueueStatement = Literal["tls-only", "public"]
 """Statements that a topic's or queue's policy may be made of (see `seeding/policies.py`)."""
@@ -79,5 +79,3 @@ class Detector(Thing):
 
 class Hub(Thing):
     """Security Hub."""
-
-

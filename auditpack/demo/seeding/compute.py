@@ -159,8 +159,6 @@ def function_options(place: Place, function: Function) -> dict[str, Any]:
             "SubnetIds": place.find_all("subnet", function.subnets),
             "SecurityGroupIds": place.find_all("group", function.groups),
         }
-    if function.dead_letters:
-        options["DeadLetterConfig"] = {"TargetArn": place.arn("sqs", function.dead_letters)}
     return options
 
 

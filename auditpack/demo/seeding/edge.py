@@ -109,9 +109,7 @@ def seed_listeners(place: Place, balancer: LoadBalancer, arn: str) -> None:
         )["TargetGroups"][0]["TargetGroupArn"]
     for kind in balancer.listeners:
         with place.making("aws_lb_listener", f"{balancer.name}/{kind}", balancer):
-            elbv2.create_listener(
-                LoadBalancerArn=arn, **listener(place, balancer, kind, group)
-            )
+            elbv2.create_listener(LoadBalancerArn=arn, **listener(place, balancer, kind, group))
 
 
 def listener(

@@ -9,7 +9,7 @@ from auditpack.demo.model.identity import AccessKey, Identity, Role, User
 from auditpack.demo.seeding.place import HOME_REGION, Access, Place, as_list
 from auditpack.demo.seeding.policies import customer_policy, document, trust_statements
 
-DEMO_PASSWORD = "Demo-not-a-real-password-1"
+DEMO_PASSWORD = "Demo-not-a-real-password-1"  # noqa: S105
 """The console password of every user; it opens nothing outside this computer."""
 
 SESSION_NAME = "demo-estate"
@@ -76,17 +76,13 @@ def seed_role(place: Place, role: Role) -> None:
     iam = place.client("iam")
     trust = document(*trust_statements(role.trust, place.account.id))
     with place.making("aws_iam_role", role.name, role) as tags:
-        iam.create_role(
-            RoleName=role.name, AssumeRolePolicyDocument=trust, Tags=as_list(tags)
-        )
+        iam.create_role(RoleName=role.name, AssumeRolePolicyDocument=trust, Tags=as_list(tags))
         for name in role.policies:
             iam.attach_role_policy(RoleName=role.name, PolicyArn=policy_arn(place, name))
     if role.on_instances:
         with place.making("aws_iam_instance_profile", role.name, role):
             iam.create_instance_profile(InstanceProfileName=role.name)
-            iam.add_role_to_instance_profile(
-                InstanceProfileName=role.name, RoleName=role.name
-            )
+            iam.add_role_to_instance_profile(InstanceProfileName=role.name, RoleName=role.name)
 
 
 def seed_user(place: Place, user: User) -> None:
@@ -118,9 +114,7 @@ def seed_key(place: Place, user: User, key: AccessKey) -> None:
     with place.making("aws_iam_access_key", user.name, Thing(age=key.age)):
         made = iam.create_access_key(UserName=user.name)["AccessKey"]
         if key.used is not None:
-            access = Access(
-                place.account.id, "", made["AccessKeyId"], made["SecretAccessKey"]
-            )
+            access = Access(place.account.id, "", made["AccessKeyId"], made["SecretAccessKey"])
             show_up(place, access, key.used)
         if not key.active:
             iam.update_access_key(

@@ -21,6 +21,9 @@ def seed_networks(place: Place, vpcs: tuple[Vpc, ...]) -> None:
             )["Vpc"]
             place.remember("vpc", vpc.name, made["VpcId"])
         seed_subnets(place, vpc)
+        public = tuple(subnet.name for subnet in vpc.subnets if subnet.public)
+        if public:
+            open_to_internet(place, vpc, public)
         for group in vpc.security_groups:
             seed_group(place, vpc, group)
         for acl in vpc.network_acls:
@@ -51,6 +54,23 @@ def seed_subnets(place: Place, vpc: Vpc) -> None:
     place.remember("subnets", vpc.name, " ".join(made))
 
 
+def open_to_internet(place: Place, vpc: Vpc, subnets: tuple[str, ...]) -> None:
+    """Give the public subnets of a network a way to the internet."""
+    ec2, network, name = place.client("ec2"), place.find("vpc", vpc.name), f"{vpc.name}-public"
+    with place.making("aws_internet_gateway", vpc.name, vpc) as tags:
+        gateway = ec2.create_internet_gateway(
+            TagSpecifications=for_type("internet-gateway", {"Name": vpc.name, **tags})
+        )["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network)
+    with place.making("aws_route_table", name, vpc) as tags:
+        table = ec2.create_route_table(
+            VpcId=network, TagSpecifications=for_type("route-table", {"Name": name, **tags})
+        )["RouteTable"]["RouteTableId"]
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        for subnet in subnets:
+            ec2.associate_route_table(RouteTableId=table, SubnetId=place.find("subnet", subnet))
+
+
 def seed_group(place: Place, vpc: Vpc, group: SecurityGroup) -> None:
     """A security group; groups that it lets in have to come before it."""
     ec2 = place.client("ec2")
@@ -71,9 +91,9 @@ def seed_group(place: Place, vpc: Vpc, group: SecurityGroup) -> None:
 
 def permission(place: Place, rule: Rule) -> dict[str, Any]:
     """A rule as EC2 wants it."""
-    ports = {"IpProtocol": "-1"}
+    ports: dict[str, Any] = {"IpProtocol": "-1"}
     if rule.first is not None:
-        ports = {"IpProtocol": "tcp", "FromPort": rule.first, "ToPort": rule.last}  # type: ignore[dict-item]
+        ports = {"IpProtocol": "tcp", "FromPort": rule.first, "ToPort": rule.last}
     if rule.group:
         return {**ports, "UserIdGroupPairs": [{"GroupId": place.find("group", rule.group)}]}
     if ":" in rule.source:
@@ -107,6 +127,22 @@ def seed_acl(place: Place, vpc: Vpc, acl: NetworkAcl) -> None:
             Egress=True,
             CidrBlock="0.0.0.0/0",
         )
+        for subnet in acl.subnets:
+            guard_subnet(place, identifier, place.find("subnet", subnet))
+
+
+def guard_subnet(place: Place, acl: str, subnet: str) -> None:
+    """Put a network ACL in the place of the one that guards a subnet by default."""
+    ec2 = place.client("ec2")
+    (before,) = ec2.describe_network_acls(
+        Filters=[{"Name": "association.subnet-id", "Values": [subnet]}]
+    )["NetworkAcls"]
+    (association,) = [
+        item["NetworkAclAssociationId"]
+        for item in before["Associations"]
+        if item["SubnetId"] == subnet
+    ]
+    ec2.replace_network_acl_association(AssociationId=association, NetworkAclId=acl)
 
 
 def close_default_group(place: Place, vpc: Vpc) -> None:

@@ -23,6 +23,8 @@ DAY = 86_400
 HOME_REGION = "us-east-1"
 """Where services without regions are spoken to."""
 
+ACCOUNT_DIGITS = 12
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -204,10 +206,13 @@ def isolated_session() -> botocore.session.Session:
 
 
 def to_one_host(request: Any, **_: Any) -> None:
-    """Undo the account number that S3 Control puts before the host: here, there is one host."""
+    """Undo the account number that S3 Control puts before the host: here, there is one host.
+
+    The SDK's `inject_host_prefix=False` is of no use: the prefix comes from the endpoint's rules.
+    """
     parts = urlsplit(request.url)
-    host = parts.netloc.partition(".")[2]
-    if parts.netloc[:12].isdigit():
+    account, _, host = parts.netloc.partition(".")
+    if len(account) == ACCOUNT_DIGITS and account.isdigit():
         request.url = parts._replace(netloc=host).geturl()
 
 

@@ -9,7 +9,7 @@ from auditpack.demo.model.storage import Bucket, Database, FileSystem, Key, Secr
 from auditpack.demo.seeding.place import HOME_REGION, Place, as_list
 from auditpack.demo.seeding.policies import bucket_statement, document, key_policy
 
-DEMO_SECRET = "demo-not-a-real-password-1"
+DEMO_SECRET = "demo-not-a-real-password-1"  # noqa: S105
 """What every secret of the estate holds, and every database's password."""
 
 BLOCK_ALL = {
@@ -35,9 +35,7 @@ def seed_keys(place: Place, keys: tuple[Key, ...]) -> None:
                 kms.enable_key_rotation(KeyId=made["KeyId"])
         if key.deleting_in is not None:
             with place.doing("aws_kms_key", key.name):
-                kms.schedule_key_deletion(
-                    KeyId=made["KeyId"], PendingWindowInDays=key.deleting_in
-                )
+                kms.schedule_key_deletion(KeyId=made["KeyId"], PendingWindowInDays=key.deleting_in)
         place.remember("key", key.name, made["Arn"])
 
 
@@ -81,9 +79,7 @@ def guard_bucket(place: Place, bucket: Bucket) -> None:
     """Who may reach the bucket."""
     s3 = place.client("s3")
     if bucket.block_public:
-        s3.put_public_access_block(
-            Bucket=bucket.name, PublicAccessBlockConfiguration=BLOCK_ALL
-        )
+        s3.put_public_access_block(Bucket=bucket.name, PublicAccessBlockConfiguration=BLOCK_ALL)
     if bucket.acl != "private":
         s3.put_bucket_acl(Bucket=bucket.name, ACL=bucket.acl)
     if bucket.policy:
@@ -95,14 +91,10 @@ def keep_bucket(place: Place, bucket: Bucket) -> None:
     """What is kept, for how long, and who wrote it down."""
     s3 = place.client("s3")
     if bucket.versioning:
-        s3.put_bucket_versioning(
-            Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"}
-        )
+        s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
     if bucket.log_to:
         target = {"TargetBucket": bucket.log_to, "TargetPrefix": f"{bucket.name}/"}
-        s3.put_bucket_logging(
-            Bucket=bucket.name, BucketLoggingStatus={"LoggingEnabled": target}
-        )
+        s3.put_bucket_logging(Bucket=bucket.name, BucketLoggingStatus={"LoggingEnabled": target})
     if bucket.expire_after is not None:
         rule = {
             "ID": "expire",

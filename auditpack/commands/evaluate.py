@@ -1,0 +1,177 @@
+"""`auditpack evaluate`: judge a snapshot against the frameworks."""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from auditpack.options import Context, common_options
+
+if TYPE_CHECKING:
+    from controls.assessment import Assessment
+
+BELOW_THRESHOLD = 3
+_SEVERITIES = ["critical", "high", "medium", "low", "informational"]
+
+
+@click.command()
+@click.option("--snapshot", default="", help="Snapshot to judge [default: the newest].")
+@click.option("--framework", "frameworks", multiple=True, help="Framework; may be repeated.")
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 100),
+    help="Exit with 3 when a framework's score is below this percentage.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(_SEVERITIES),
+    help="Exit with 3 when a check of this severity or above fails.",
+)
+@common_options
+def evaluate(
+    context: Context,
+    *,
+    snapshot: str,
+    frameworks: tuple[str, ...],
+    fail_under: float | None,
+    fail_on: str | None,
+) -> None:
+    """Judge a snapshot: findings, requirement statuses and scores, sealed as an assessment.
+
+    The same snapshot and the same catalogue always give the same findings, byte for byte.
+    """
+    assessment = assess_snapshot(context, snapshot, frameworks)
+    show_assessment(context, assessment)
+    if _is_below(assessment, fail_under) or _has_failure(assessment, fail_on):
+        sys.exit(BELOW_THRESHOLD)
+
+
+def assess_snapshot(
+    context: Context, snapshot_id: str = "", frameworks: tuple[str, ...] = ()
+) -> Assessment:
+    """Judge a snapshot with the configured (or given) frameworks."""
+    from controls.assessment import assess
+    from evidence.snapshot import Snapshot
+
+    store = context.store()
+    snapshot = Snapshot.open(store, snapshot_id)
+    catalogue = context.catalogue()
+    chosen = frameworks or context.config.frameworks or tuple(catalogue.frameworks)
+    context.output.remark(f"Judging snapshot {snapshot.id} by {len(catalogue.checks)} checks ...")
+    return assess(
+        store,
+        snapshot,
+        catalogue,
+        context.schemas(),
+        chosen,
+        context.signing_key(),
+        owner_tags=context.config.owner_tags,
+        memory_limit=context.config.memory_limit,
+    )
+
+
+def show_assessment(context: Context, assessment: Assessment) -> None:
+    """Print scores and the most pressing failures."""
+    from rich.table import Table
+
+    out = context.output.results()
+    results = assessment.results
+    out.print(f"[bold]Assessment {assessment.id}[/bold]")
+    table = Table(box=None, pad_edge=False)
+    for name in ("Framework", "Score", "Satisfied", "Not satisfied", "Not evidenced", "N/A"):
+        table.add_column(name, justify="left" if name == "Framework" else "right")
+    table.add_column("Evidence coverage", justify="right")
+    for item in results["frameworks"]:
+        statuses = item["requirements_by_status"]
+        table.add_row(
+            f"{assessment.frameworks[item['id']].title} {assessment.frameworks[item['id']].version}",
+            _percent(item["score_percent"]),
+            str(statuses["satisfied"]),
+            str(statuses["not_satisfied"]),
+            str(statuses["not_evidenced"]),
+            str(statuses["not_applicable"]),
+            _percent(item["evidence_coverage_percent"]),
+        )
+    out.print(table)
+    out.print(_severity_table(assessment))
+    totals = _totals(results)
+    out.print(
+        f"{results['findings']['count']} findings: {totals['pass']} pass, {totals['fail']} fail,"
+        f" {totals['not_evidenced']} not evidenced, {totals['not_applicable']} not applicable"
+    )
+    context.output.json({"assessment": assessment.id, **_summary(results)})
+
+
+def _severity_table(assessment: Assessment) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, title="Failing checks", title_justify="left")
+    table.add_column("Severity")
+    table.add_column("Fails", justify="right")
+    table.add_column("Check")
+    failing = [
+        (_SEVERITIES.index(check.severity.value), -counts["fail"], check.title, check, counts)
+        for name, counts in assessment.results["findings"]["by_check"].items()
+        if counts["fail"] and (check := assessment.checks.get(name)) is not None
+    ]
+    for _, _, _, check, counts in sorted(failing, key=lambda item: item[:3])[:10]:
+        table.add_row(check.severity.value, str(counts["fail"]), check.title)
+    if len(failing) > 10:
+        table.add_row("", "", f"and {len(failing) - 10} more: see the pack or the site")
+    return table
+
+
+def _percent(text: str | None) -> str:
+    return "-" if text is None else f"{text} %"
+
+
+def _totals(results: dict[str, Any]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for counts in results["findings"]["by_severity"].values():
+        for status, number in counts.items():
+            total[status] = total.get(status, 0) + number
+    return {name: total.get(name, 0) for name in ("pass", "fail", "not_evidenced", "not_applicable")}
+
+
+def _summary(results: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "snapshot": results["snapshot"]["id"],
+        "catalogue_sha256": results["catalogue_sha256"],
+        "findings": {
+            "count": results["findings"]["count"],
+            "sha256": results["findings"]["sha256"],
+            **_totals(results),
+        },
+        "frameworks": [
+            {name: value for name, value in item.items() if name != "requirements"}
+            for item in results["frameworks"]
+        ],
+        "formula": results["formula"],
+    }
+
+
+def _is_below(assessment: Assessment, threshold: float | None) -> bool:
+    if threshold is None:
+        return False
+    wanted = Fraction(str(threshold)) / 100
+    return any(
+        _exact_score(item["requirements_by_status"]) < wanted
+        for item in assessment.results["frameworks"]
+    )
+
+
+def _exact_score(statuses: dict[str, int]) -> Fraction:
+    """The score without rounding, so that 79.96 does not pass for 80."""
+    counted = statuses["satisfied"] + statuses["not_satisfied"] + statuses["not_evidenced"]
+    return Fraction(statuses["satisfied"], counted) if counted else Fraction(1)
+
+
+def _has_failure(assessment: Assessment, severity: str | None) -> bool:
+    if severity is None:
+        return False
+    counted = _SEVERITIES[: _SEVERITIES.index(severity) + 1]
+    by_severity = assessment.results["findings"]["by_severity"]
+    return any(by_severity.get(name, {}).get("fail", 0) for name in counted)

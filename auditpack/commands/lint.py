@@ -1,0 +1,55 @@
+"""`auditpack lint`: is everything that people wrote sound?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from auditpack.options import Context, common_options
+
+
+@click.command()
+@common_options
+def lint(context: Context) -> None:
+    """Check every resource type, check, fact, control and framework, and their examples.
+
+    Runs the gate: expressions bind, examples get the status that they expect, and missing evidence
+    never passes or fails (knock-out and vacuous tests). Exits with 2 when something is wrong.
+    """
+    from collectors.aws.catalogue import load_resource_types, truncating_calls
+    from controls.gate import Problem, check_catalogue
+    from controls.hygiene import hygiene_problems
+
+    specs = load_resource_types(Path(folder) for folder in context.type_folders)
+    schemas = {name: spec.table_schema() for name, spec in specs.items()}
+    catalogue = context.catalogue()
+    problems = check_catalogue(catalogue, schemas)
+    problems.extend(hygiene_problems(catalogue))
+    problems.extend(
+        Problem(call, "the answer could be cut short: it has a token and no paging", "Add `page:`.")
+        for call in truncating_calls(list(specs.values()))
+    )
+    out = context.output.results()
+    for problem in problems:
+        out.print(f"[red]{problem.where}[/red]\n  {problem.what}  {problem.mend}", soft_wrap=True)
+    counts = (
+        f"{len(specs)} resource types, {len(catalogue.checks)} checks, {len(catalogue.facts)}"
+        f" facts, {len(catalogue.controls)} controls, {len(catalogue.frameworks)} frameworks"
+    )
+    out.print(f"{counts}: {f'{len(problems)} problems' if problems else 'all sound'}")
+    context.output.json(
+        {
+            "problems": [
+                {"where": item.where, "what": item.what, "mend": item.mend} for item in problems
+            ],
+            "resource_types": len(specs),
+            "checks": len(catalogue.checks),
+            "facts": len(catalogue.facts),
+            "controls": len(catalogue.controls),
+            "frameworks": len(catalogue.frameworks),
+        }
+    )
+    if problems:
+        sys.exit(2)

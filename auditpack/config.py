@@ -1,0 +1,168 @@
+"""Configuration: `auditpack.yaml` in the working folder; flags and AUDITPACK_* override it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from evidence.errors import UsageError
+from evidence.yaml_files import load_model
+
+if TYPE_CHECKING:
+    from collectors.aws.engine import AwsScope
+
+CONFIG_NAME = "auditpack.yaml"
+OWN_FOLDER = "auditpack.d"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class AwsAccountConfig(_Strict):
+    """An AWS account in scope. Without `role_arn` and `profile`: the environment's credentials."""
+
+    id: str = Field(default="", pattern=r"^(\d{12})?$")
+    name: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+    profile: str = ""
+
+
+class AwsConfig(_Strict):
+    """What to read in AWS, and how hard to ask."""
+
+    accounts: tuple[AwsAccountConfig, ...] = (AwsAccountConfig(),)
+    regions: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    exclude_types: tuple[str, ...] = ()
+    threads: int = Field(default=32, ge=1, le=256)
+    max_attempts: int = Field(default=10, ge=1, le=20)
+    requests_per_second: float = Field(default=100.0, gt=0)
+
+    @field_validator("accounts")
+    @classmethod
+    def _some(cls, value: tuple[AwsAccountConfig, ...]) -> tuple[AwsAccountConfig, ...]:
+        if not value:
+            raise ValueError("name at least one account, or leave `accounts` out")
+        return value
+
+
+class PeriodConfig(_Strict):
+    """The audit period, both days included."""
+
+    start: datetime.date = Field(alias="from")
+    end: datetime.date = Field(alias="to")
+
+
+class SigningConfig(_Strict):
+    """Where the signing key and its certificate are; relative to the configuration file."""
+
+    key: Path = Path("keys/signing-key.pem")
+    certificate: Path = Path("keys/signing-certificate.pem")
+
+
+class Config(_Strict):
+    """The whole configuration."""
+
+    organisation: str = "Unnamed organisation"
+    store: Path = Path("store")
+    frameworks: tuple[str, ...] = ()
+    period: PeriodConfig | None = None
+    owner_tags: tuple[str, ...] = ("Owner", "owner", "Team", "team")
+    aws: AwsConfig = AwsConfig()
+    signing: SigningConfig = SigningConfig()
+    memory_limit: str = ""
+
+    def within(self, folder: Path) -> Config:
+        """Return the configuration with its paths taken from `folder`."""
+        signing = SigningConfig(
+            key=folder / self.signing.key, certificate=folder / self.signing.certificate
+        )
+        return self.model_copy(update={"store": folder / self.store, "signing": signing})
+
+    def aws_scope(self, type_folders: tuple[str, ...] = ()) -> AwsScope:
+        """Return what the AWS collector is to read."""
+        from collectors.aws.engine import AwsScope
+        from collectors.aws.session import AccountTarget, ClientSettings
+
+        aws = self.aws
+        settings = ClientSettings(
+            default_region=_default_region(aws.regions),
+            max_attempts=aws.max_attempts,
+            connections=aws.threads,
+            requests_per_second=aws.requests_per_second,
+        )
+        return AwsScope(
+            accounts=tuple(AccountTarget(**account.model_dump()) for account in aws.accounts),
+            regions=aws.regions,
+            types=aws.types,
+            exclude_types=aws.exclude_types,
+            type_folders=type_folders,
+            settings=settings,
+            threads=aws.threads,
+        )
+
+
+def _default_region(regions: tuple[str, ...]) -> str:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if os.environ.get(name):
+            return os.environ[name]
+    return regions[0] if regions else "us-east-1"
+
+
+def find_config(given: Path | None) -> Path | None:
+    """Return the configuration file to use. Raises UsageError when the one given is not there."""
+    if given is not None:
+        if not given.is_file():
+            raise UsageError(
+                "the configuration file is not there",
+                where=str(given),
+                mend="Correct --config, or run `auditpack init` to make one.",
+            )
+        return given
+    here = Path(CONFIG_NAME)
+    return here if here.is_file() else None
+
+
+def load_config(given: Path | None = None, **overrides: Any) -> Config:
+    """Read the configuration and apply the overrides that are not None. Raises UsageError, DataError.
+
+    Without a file, keys are looked for in the user's configuration folder, the store in `./store`.
+    """
+    file = find_config(given)
+    config = Config() if file is None else load_model(file, Config)
+    config = config.within(Path() if file is None else file.parent)
+    if file is None:
+        keys = user_folder() / "keys"
+        signing = SigningConfig(
+            key=keys / "signing-key.pem", certificate=keys / "signing-certificate.pem"
+        )
+        config = config.model_copy(update={"signing": signing})
+    given_values = {name: value for name, value in overrides.items() if value not in (None, ())}
+    return config.model_copy(update=given_values)
+
+
+def user_folder() -> Path:
+    """Return the user's own configuration folder (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "auditpack"
+
+
+def own_folders(config_file: Path | None) -> list[Path]:
+    """Return the folders with the user's own checks and types: `auditpack.d` beside the config."""
+    folder = (config_file.parent if config_file is not None else Path()) / OWN_FOLDER
+    return [folder] if folder.is_dir() else []
+
+
+def quarter_of(moment: str) -> tuple[str, str]:
+    """Return the first and last day of the calendar quarter that `moment` (ISO 8601) lies in."""
+    day = datetime.date.fromisoformat(moment[:10])
+    first_month = 3 * ((day.month - 1) // 3) + 1
+    start = day.replace(month=first_month, day=1)
+    after = start.replace(year=start.year + (first_month == 10), month=(first_month + 3 - 1) % 12 + 1)
+    return start.isoformat(), (after - datetime.timedelta(days=1)).isoformat()

@@ -1,0 +1,100 @@
+"""Options that several commands share, and the context they give."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from auditpack.config import Config, find_config, load_config, own_folders
+from auditpack.console import Output
+
+if TYPE_CHECKING:
+    from controls.catalogue import Catalogue
+    from evidence.keys import SigningKey
+    from evidence.schema import TableSchema
+    from evidence.store import Store
+
+PASSPHRASE_VARIABLE = "AUDITPACK_KEY_PASSPHRASE"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a command works with: the configuration, where it came from, and how to speak."""
+
+    config: Config
+    config_file: Path | None
+    output: Output
+
+    @property
+    def type_folders(self) -> tuple[str, ...]:
+        """Folders with the user's own resource types."""
+        return tuple(str(folder / "resources") for folder in own_folders(self.config_file))
+
+    def store(self, *, create: bool = False) -> Store:
+        """Open the store."""
+        from evidence.store import Store
+
+        return Store.open(self.config.store, create=create)
+
+    def catalogue(self) -> Catalogue:
+        """Load the catalogue with the user's own files."""
+        from controls.catalogue import load_catalogue
+
+        return load_catalogue(own_folders(self.config_file))
+
+    def schemas(self) -> dict[str, TableSchema]:
+        """Return the table schemas of every resource type."""
+        from collectors.aws.catalogue import load_resource_types
+
+        specs = load_resource_types(Path(folder) for folder in self.type_folders)
+        return {name: spec.table_schema() for name, spec in specs.items()}
+
+    def signing_key(self) -> SigningKey:
+        """Load the signing key; make one where there is none yet and no configuration names one."""
+        from auditpack.signing import load_or_make_key
+
+        return load_or_make_key(self)
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --config, --store, --json, -q and -v, and hand a `Context` to the command."""
+
+    @click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="AUDITPACK_CONFIG",
+        help="Configuration file [default: ./auditpack.yaml if it is there].",
+    )
+    @click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="AUDITPACK_STORE",
+        help="Folder of the evidence store [default: from the configuration, else ./store].",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more; show a traceback on errors.")
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        config_file: Path | None,
+        store: Path | None,
+        as_json: bool,
+        quiet: bool,
+        verbose: bool,
+        **others: Any,
+    ) -> Any:
+        if verbose:
+            os.environ["AUDITPACK_VERBOSE"] = "1"
+        config = load_config(config_file, store=store)
+        context = Context(config, find_config(config_file), Output(as_json, quiet, verbose))
+        return function(context, **others)
+
+    return wrapped
