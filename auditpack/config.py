@@ -130,8 +130,9 @@ def find_config(given: Path | None) -> Path | None:
 
 
 def load_config(given: Path | None = None, **overrides: Any) -> Config:
-    """Read the configuration and apply the overrides that are not None. Raises UsageError, DataError.
+    """Read the configuration and apply the overrides that are not None.
 
+    Raises UsageError when the file given is not there, DataError when it is wrong.
     Without a file, keys are looked for in the user's configuration folder, the store in `./store`.
     """
     file = find_config(given)
@@ -164,5 +165,6 @@ def quarter_of(moment: str) -> tuple[str, str]:
     day = datetime.date.fromisoformat(moment[:10])
     first_month = 3 * ((day.month - 1) // 3) + 1
     start = day.replace(month=first_month, day=1)
-    after = start.replace(year=start.year + (first_month == 10), month=(first_month + 3 - 1) % 12 + 1)
+    next_month = (first_month + 2) % 12 + 1
+    after = start.replace(year=start.year + (next_month == 1), month=next_month)
     return start.isoformat(), (after - datetime.timedelta(days=1)).isoformat()

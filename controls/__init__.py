@@ -1,1 +1,1 @@
-"""Controls: what must hold, and judging whether it does. Data first; meets evidence at its tables."""
+"""Controls: what must hold, and judging whether it does. They meet evidence at its tables."""

@@ -93,7 +93,12 @@ class Assessment:
         with duckdb.connect() as database:
             found = database.execute(f"SELECT {columns} FROM read_parquet({path}){where}")
             while batch := found.fetchmany(5_000):
-                yield from (Finding(*row[:-1], tuple(row[-1])) for row in batch)
+                yield from (_finding(row) for row in batch)
+
+
+def _finding(row: Sequence[Any]) -> Finding:
+    values = dict(zip(FINDING_COLUMNS, row, strict=True))
+    return Finding(**{**values, "captures": tuple(values["captures"])})
 
 
 def assess(

@@ -24,7 +24,7 @@ UNITS_DDL = (
 
 
 def open_database(as_of: str, *, memory_limit: str = "") -> duckdb.DuckDBPyConnection:
-    """Return an in-memory database with the macros; ages are measured from `as_of` (ISO 8601 UTC)."""
+    """Return an in-memory database with the macros; ages count from `as_of` (ISO 8601 UTC)."""
     database = duckdb.connect(config={"threads": 2, "preserve_insertion_order": True})
     if memory_limit:
         database.execute("SET memory_limit = ?", [memory_limit])
@@ -56,9 +56,7 @@ def create_empty_table(database: duckdb.DuckDBPyConnection, schema: TableSchema)
     database.execute(f"CREATE TABLE {schema.resource_type} ({columns})")
 
 
-def attach_table(
-    database: duckdb.DuckDBPyConnection, schema: TableSchema, parquet: Path
-) -> None:
+def attach_table(database: duckdb.DuckDBPyConnection, schema: TableSchema, parquet: Path) -> None:
     """Create a view over the Parquet table of a snapshot."""
     database.execute(
         f"CREATE VIEW {schema.resource_type} AS SELECT * FROM read_parquet({quoted(str(parquet))})"

@@ -93,7 +93,7 @@ def evaluate(
     """
     target.mkdir(parents=True, exist_ok=True)
     with open_database(snapshot.started, memory_limit=memory_limit) as database:
-        tables = {**{k: v for k, v in schemas.items()}, **snapshot.schemas}
+        tables = {**schemas, **snapshot.schemas}
         _attach(database, snapshot, tables)
         database.execute(_FINDINGS_DDL)
         lock(database, [snapshot.folder.resolve() / "tables", target.resolve()])
@@ -246,7 +246,7 @@ def _unlisted(
                 unit.captures,
             )
     asked = {unit.key.account for unit in units}
-    provider = resource_type.split("_")[0]
+    provider = resource_type.split("_", maxsplit=1)[0]
     for account in sorted({u.key.account for u in snapshot.units if u.key.provider == provider}):
         if account not in asked:
             yield provider, account, "global", "this resource type was not collected", ()
@@ -288,8 +288,6 @@ def _counts(database: duckdb.DuckDBPyConnection, column: str) -> dict[str, Count
     return {value: Counts.from_statuses(statuses) for value, statuses in found.items()}
 
 
-def compiled_for(
-    catalogue: Catalogue, check: Check, schema: TableSchema
-) -> CompiledCheck:
+def compiled_for(catalogue: Catalogue, check: Check, schema: TableSchema) -> CompiledCheck:
     """Compile one check against a schema, for `explain` and tests. Raises FieldError."""
     return compile_check(check, schema, facts_of(catalogue.facts.values(), check.resource))

@@ -51,7 +51,8 @@ def _struct(path: str, fields: tuple[Field, ...], given: dict[str, Any]) -> dict
     known = {field.name for field in fields}
     unknown = sorted(set(given) - known)
     if unknown:
-        raise ExampleError(f"{path} has no field {unknown[0]!r}; it has: {', '.join(sorted(known))}")
+        names = ", ".join(sorted(known))
+        raise ExampleError(f"{path} has no field {unknown[0]!r}; it has: {names}")
     return {field.name: _value(path, field, given) for field in fields}
 
 

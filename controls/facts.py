@@ -52,7 +52,7 @@ def materialise(database: duckdb.DuckDBPyConnection, fact: Fact) -> None:
 
 
 def _coverage(fact: Fact) -> str:
-    """SQL: for each subject row, whether every table was read where the fact looks, and captures."""
+    """SQL: for each account and region of the subject, whether every table was read there."""
     reads = ", ".join(quoted(name) for name in fact.reads)
     regional = ""
     if fact.by != "account":
@@ -74,20 +74,25 @@ def _coverage(fact: Fact) -> str:
 
 
 def row_source(subject: str, facts: Sequence[Fact]) -> str:
-    """Return a FROM item: the rows of `subject` with `fact` (STRUCT), `fact_captures`, `fact_missing`."""
+    """Return a FROM item: the rows of `subject` with the columns that facts add.
+
+    These are `fact` (a STRUCT), `fact_captures` and `fact_missing` (which tables were not read).
+    """
     if not facts:
         return (
             f"(SELECT *, NULL AS fact, CAST([] AS VARCHAR[]) AS fact_captures,"
             f" CAST(NULL AS VARCHAR) AS fact_missing FROM {subject})"
         )
-    values, joins, captures, missing = [], [], [], []
+    values: list[str] = []
+    joins: list[str] = []
+    captures: list[str] = []
+    missing: list[str] = []
     for fact in facts:
         joins.append(_joined(fact))
         captures.append(f"coalesce(cover_{fact.id}.captures, [])")
         missing.append(f"cover_{fact.id}.missing")
         values.extend(
-            f"{quoted(name)}: {_value(fact, name, column)}"
-            for name, column in fact.columns.items()
+            f"{quoted(name)}: {_value(fact, name, column)}" for name, column in fact.columns.items()
         )
     return (
         f"(SELECT s.*, {{{', '.join(values)}}} AS fact,"
@@ -111,6 +116,9 @@ def _value(fact: Fact, name: str, column: FactColumn) -> str:
     first_key = f"fact_{fact.id}.{_KEYS[fact.by][0]}"
     nothing = literal(column.none, SQL_TYPES[column.type])
     known = f"CASE WHEN {first_key} IS NULL THEN {nothing} ELSE {found} END"
-    kept = {"any": f"CASE WHEN {found} THEN true END", "all": f"CASE WHEN NOT {found} THEN false END"}
+    kept = {
+        "any": f"CASE WHEN {found} THEN true END",
+        "all": f"CASE WHEN NOT {found} THEN false END",
+    }
     partial = kept.get(column.kind, f"CAST(NULL AS {SQL_TYPES[column.type]})")
     return f"CASE WHEN cover_{fact.id}.whole THEN {known} ELSE {partial} END"

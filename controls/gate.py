@@ -30,6 +30,7 @@ from controls.facts import SQL_TYPES, fact_columns, facts_of, materialise, row_s
 from controls.models import Check, Fact, FactExample, Status
 from evidence.errors import DataError
 from evidence.schema import TableSchema
+from evidence.units import GLOBAL_REGION
 
 _AS_OF = "2026-01-01T00:00:00Z"
 """The time that examples are judged at."""
@@ -51,11 +52,9 @@ class Problem:
     mend: str = ""
 
 
-def check_catalogue(
-    catalogue: Catalogue, schemas: Mapping[str, TableSchema]
-) -> list[Problem]:
+def check_catalogue(catalogue: Catalogue, schemas: Mapping[str, TableSchema]) -> list[Problem]:
     """Return every problem of the catalogue's facts and checks; none means that it may judge."""
-    problems = []
+    problems: list[Problem] = []
     for fact in catalogue.facts.values():
         problems.extend(_fact_problems(catalogue, fact, schemas))
     if problems:
@@ -166,7 +165,7 @@ def _binding_problems(
 
 
 def _literal_problems(catalogue: Catalogue, compiled: CompiledCheck) -> Iterator[Problem]:
-    """DuckDB would cast 'x' to a number silently: compare kinds of columns and literals ourselves."""
+    """DuckDB would cast 'x' to a number silently: compare kinds of literals ourselves."""
     types = {
         (facet.name, field.name): field.sql_type
         for facet in compiled.schema.facets
@@ -175,7 +174,8 @@ def _literal_problems(catalogue: Catalogue, compiled: CompiledCheck) -> Iterator
     for field, sql in (("applies", compiled.applies.sql), ("pass", compiled.passes.sql)):
         for node in parse_one(sql, read="duckdb").find_all(exp.Binary, exp.In, exp.Between):
             sides = [node.this, *node.args.get("expressions", [])]
-            sides.extend(node.args[key] for key in ("expression", "low", "high") if node.args.get(key))
+            others = (node.args.get(key) for key in ("expression", "low", "high"))
+            sides.extend(other for other in others if other is not None)
             columns = [side for side in sides if isinstance(side, exp.Column)]
             for column in columns:
                 path = tuple(part.name for part in column.parts[:2])
@@ -299,23 +299,31 @@ def _fact_problems(
             return
     if not fact.examples:
         yield Problem(catalogue.where("facts", fact.id, "examples"), "a fact needs examples")
-    for index, example in enumerate(fact.examples):
-        where = catalogue.where("facts", fact.id, "examples", str(index))
-        try:
-            found = fact_values(fact, example, schemas)
-            blind = fact_values(fact, _unread(example, fact.reads), schemas)
-        except (ExampleError, duckdb.Error) as error:
-            yield Problem(where, str(error).splitlines()[0])
-            return
-        for name, value in example.expect.items():
-            if name not in found:
-                yield Problem(where, f"the fact has no column {name!r}")
-            elif found[name] != value:
-                yield Problem(where, f"{name} is expected to be {value!r} and is {found[name]!r}")
-        for name, value in blind.items():
-            kept = {"any": True, "all": False}.get(fact.columns[name].kind)
-            if value is not None and value is not kept:
-                yield Problem(where, f"{name} is {value!r} although nothing could be read")
+    for index in range(len(fact.examples)):
+        yield from _fact_example_problems(catalogue, fact, index, schemas)
+
+
+def _fact_example_problems(
+    catalogue: Catalogue, fact: Fact, index: int, schemas: Mapping[str, TableSchema]
+) -> Iterator[Problem]:
+    """The example's values, and that nothing is known once no table could be read."""
+    example = fact.examples[index]
+    where = catalogue.where("facts", fact.id, "examples", str(index))
+    try:
+        found = fact_values(fact, example, schemas)
+        blind = fact_values(fact, _unread(example, fact.reads), schemas)
+    except (ExampleError, duckdb.Error) as error:
+        yield Problem(where, str(error).splitlines()[0])
+        return
+    for name, value in example.expect.items():
+        if name not in found:
+            yield Problem(where, f"the fact has no column {name!r}")
+        elif found[name] != value:
+            yield Problem(where, f"{name} is expected to be {value!r} and is {found[name]!r}")
+    for name, value in blind.items():
+        kept = {"any": True, "all": False}.get(fact.columns[name].kind)
+        if value is not None and value is not kept:
+            yield Problem(where, f"{name} is {value!r} although nothing could be read")
 
 
 def _unread(example: FactExample, reads: Sequence[str]) -> FactExample:
@@ -335,9 +343,7 @@ def fact_values(
         if fact.subject not in example.tables:
             insert_rows(database, schemas[fact.subject], [subject])
         for name in fact.reads:
-            region = "global" if schemas[name].scope == "global" else subject["region"]
-            region = "us-east-1" if region == "global" != schemas[name].scope else region
-            region = "global" if schemas[name].scope == "global" else region
+            region = _region_of(schemas[name], subject)
             observed = "false" if name in example.unread else "true"
             database.execute(
                 f"INSERT INTO units VALUES ('aws', {quoted(subject['account'])},"
@@ -350,3 +356,10 @@ def fact_values(
             f"SELECT fact FROM {source} WHERE id = {quoted(subject['id'])}"
         ).fetchone()
     return dict(found[0]) if found else {}
+
+
+def _region_of(schema: TableSchema, subject: Mapping[str, Any]) -> str:
+    """The region in which an example's table was read."""
+    if schema.scope == GLOBAL_REGION:
+        return GLOBAL_REGION
+    return str(subject["region"]) if subject["region"] != GLOBAL_REGION else "us-east-1"

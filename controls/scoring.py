@@ -200,10 +200,8 @@ def score_framework(
     return FrameworkResult(framework.id, tuple(results), weighted, statuses)
 
 
-def severity_weighted(
-    checks: Iterable[Check], by_check: Mapping[str, Counts]
-) -> Fraction | None:
-    """Return the severity-weighted pass rate over checks; None where no weighted check is judged."""
+def severity_weighted(checks: Iterable[Check], by_check: Mapping[str, Counts]) -> Fraction | None:
+    """Return the severity-weighted pass rate over checks; None where none with weight is judged."""
     reached, possible = Fraction(0), 0
     for check in checks:
         counts = by_check.get(check.id, Counts())

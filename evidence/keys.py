@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
 from evidence.errors import KeyFileError
 from evidence.files import write_atomically
@@ -113,7 +113,9 @@ def make_signing_key(organisation: str, now: datetime.datetime) -> SigningKey:
     return SigningKey(private_key, Certificate(certificate))
 
 
-def save_signing_key(key: SigningKey, key_file: Path, certificate_file: Path, passphrase: str) -> None:
+def save_signing_key(
+    key: SigningKey, key_file: Path, certificate_file: Path, passphrase: str
+) -> None:
     """Write the key (mode 0600) and the certificate; an empty passphrase leaves it unencrypted.
 
     Raises KeyFileError when one of the files exists already, StoreError when it cannot be written.

@@ -46,9 +46,7 @@ class Manifest:
         return found
 
 
-def seal_folder(
-    folder: Path, kind: str, predicate: dict[str, Any], key: SigningKey
-) -> str:
+def seal_folder(folder: Path, kind: str, predicate: dict[str, Any], key: SigningKey) -> str:
     """Write the signed manifest over every file in `folder`; return the manifest's SHA-256.
 
     The manifest is the last file written: a folder without one is not sealed.

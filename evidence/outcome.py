@@ -1,4 +1,4 @@
-"""What came of one call: the six outcomes of DESIGN 3, and the gap that an unobserved one leaves."""
+"""What came of one call, and the gap that an unobserved one leaves (DESIGN 3)."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _DETECTORS = (
     "square_oauth.SquareOAuthDetector",
     "stripe.StripeDetector",
 )
-"""Detectors whose patterns do not mistake ARNs, hashes and ids for secrets; the rest are left out."""
+"""Detectors whose patterns do not mistake ARNs, hashes and ids for secrets; no others."""
 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
@@ -45,7 +45,8 @@ _PRIVATE_KEY = re.compile(
     re.DOTALL,
 )
 _AWS_SECRET_KEY = re.compile(
-    r"(?i)aws.{0,20}?(?:key|pwd|pw|password|pass|token).{0,20}?['\"=: ]([0-9a-zA-Z/+]{40})(?![\w/+])"
+    r"(?i)aws.{0,20}?(?:key|pwd|pw|password|pass|token).{0,20}?"
+    r"['\"=: ]([0-9a-zA-Z/+]{40})(?![\w/+])"
 )
 _ASSIGNMENT = re.compile(
     r"(?i)(?:password|passwd|pwd|secret[_-]?key|api[_-]?key|access[_-]?token|auth[_-]?token)"
@@ -94,9 +95,7 @@ class Redactor:
             text = pattern.sub(functools.partial(self._replace, name, path, found), text)
         return text, found
 
-    def _replace(
-        self, name: str, path: str, found: list[Redaction], match: re.Match[str]
-    ) -> str:
+    def _replace(self, name: str, path: str, found: list[Redaction], match: re.Match[str]) -> str:
         group = 1 if match.re.groups and match.group(1) else 0
         secret = match.group(group)
         if secret.startswith("[redacted "):
@@ -151,8 +150,7 @@ class Redactor:
         if isinstance(value, list):
             count = len(found)
             items = [
-                self._detected(item, f"{path}[{index}]", found)
-                for index, item in enumerate(value)
+                self._detected(item, f"{path}[{index}]", found) for index, item in enumerate(value)
             ]
             return items if len(found) > count else value
         return value

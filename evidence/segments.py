@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import zstandard
 
@@ -35,7 +35,7 @@ class SegmentWriter:
             self._file: BinaryIO = path.open("wb")
         except OSError as error:
             raise _write_error(path, error) from error
-        self._stream = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(
+        self._stream: Any = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(
             self._file, closefd=False
         )
 

@@ -1,11 +1,11 @@
 """The store: a folder that holds sealed snapshots, assessments and packs, and the open run.
 
-    auditpack-store.json        marks the folder and its format
-    certificates/<fp>.pem       the certificates that manifests were signed with
-    snapshots/<id>/             sealed: captures, tables, gaps, manifest
-    assessments/<id>/           sealed: findings, scores, the catalogue used, manifest
-    packs/<id>/                 sealed: the PDF and what is attached to it, manifest
-    incomplete/<id>/            a run that was not sealed: never taken for evidence
+auditpack-store.json        marks the folder and its format
+certificates/<fp>.pem       the certificates that manifests were signed with
+snapshots/<id>/             sealed: captures, tables, gaps, manifest
+assessments/<id>/           sealed: findings, scores, the catalogue used, manifest
+packs/<id>/                 sealed: the PDF and what is attached to it, manifest
+incomplete/<id>/            a run that was not sealed: never taken for evidence
 """
 
 from __future__ import annotations

@@ -130,6 +130,4 @@ def _schema_from_dict(name: str, value: dict[str, Any]) -> TableSchema:
 
 def _field_from_dict(value: dict[str, Any]) -> Field:
     inner = tuple(_field_from_dict(field) for field in value["fields"])
-    return Field(
-        value["name"], value["type"], value["of"], inner, value["absent"], value["about"]
-    )
+    return Field(value["name"], value["type"], value["of"], inner, value["absent"], value["about"])

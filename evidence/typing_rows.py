@@ -78,9 +78,12 @@ def _element_type(parent: str, field: Field) -> Any:
     if field.type == "tags":
         return dict[str, str]
     if field.type == "policy":
-        return list[_struct_type("statement", POLICY_STATEMENT)]  # type: ignore[misc]
+        return _list_of(_struct_type("statement", POLICY_STATEMENT))
     if field.type == "list":
-        if field.fields:
-            return list[_struct_type(f"{parent}_{field.name}", field.fields)]  # type: ignore[misc]
-        return list[_SCALARS[field.of]]  # type: ignore[misc]
+        inner = _struct_type(f"{parent}_{field.name}", field.fields) if field.fields else None
+        return _list_of(inner or _SCALARS[field.of])
     return _SCALARS[field.type]
+
+
+def _list_of(element: Any) -> Any:
+    return list.__class_getitem__(element)

@@ -81,7 +81,7 @@ def _certificates(
         name = f"certificates/{path.name}"
         try:
             certificate = Certificate.from_pem(path.read_bytes(), where=name)
-        except Exception as error:  # a damaged certificate is a fault, whatever the parser raises
+        except Exception as error:  # noqa: BLE001  (damaged: a fault, whatever the parser raises)
             report.faults.append(Fault(name, f"not a certificate any more: {error}"))
             continue
         if path.name != f"{certificate.fingerprint}.pem" or certificate.pem != path.read_bytes():
@@ -128,9 +128,7 @@ def _check_signer(manifest: Manifest, certificates: dict[str, Certificate], wher
     check_signature(manifest, certificate, where=where)
 
 
-def _verify_files(
-    folder: Path, where: str, manifest: Manifest, report: VerificationReport
-) -> None:
+def _verify_files(folder: Path, where: str, manifest: Manifest, report: VerificationReport) -> None:
     present = set(files_below(folder))
     damaged = []
     for path, (digest, length) in sorted(manifest.files.items()):

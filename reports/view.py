@@ -203,7 +203,7 @@ def _framework_view(assessment: Assessment, result: dict[str, Any]) -> Framework
 def _manual_evidence(
     assessment: Assessment, framework: Framework, requirement: Requirement
 ) -> tuple[ManualEvidence, ...]:
-    """A requirement's own list; where it has none, what its controls need. A benchmark's own only."""
+    """A requirement's own list, else what its controls need; of a benchmark its own only."""
     if requirement.manual_evidence or framework.benchmark is not None:
         return requirement.manual_evidence
     found = [

@@ -120,7 +120,7 @@ def test_public_bucket_only_where_the_account_does_not_forbid_it(demo: Demo) -> 
 def test_volumes_in_the_clear_and_encrypted(demo: Demo) -> None:
     volumes = demo.client("ec2").describe_volumes()["Volumes"]
     encrypted = {name_of(volume): volume["Encrypted"] for volume in volumes}
-    assert not encrypted["lab-export-2022"]
+    assert not encrypted["lab-export-old"]
     assert not encrypted["legacy-reports-root"]
     assert encrypted["portal-1-root"]
     assert demo.client("ec2").get_ebs_encryption_by_default()["EbsEncryptionByDefault"]
@@ -130,7 +130,7 @@ def test_a_copy_of_a_disk_is_given_to_the_whole_world(demo: Demo) -> None:
     ec2 = demo.client("ec2")
     snapshots = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
     assert len(snapshots) == 2, "and none of moto's own"
-    copy = next(s for s in snapshots if name_of(s) == "lab-export-2022-copy")
+    copy = next(s for s in snapshots if name_of(s) == "lab-export-old-copy")
     shared = ec2.describe_snapshot_attribute(
         SnapshotId=copy["SnapshotId"], Attribute="createVolumePermission"
     )
@@ -240,7 +240,7 @@ def test_databases_and_their_copies(demo: Demo) -> None:
     assert found["trials"]["StorageEncrypted"]
     assert found["trials"]["MultiAZ"]
     assert not found["reporting"]["StorageEncrypted"]
-    shared = rds.describe_db_snapshot_attributes(DBSnapshotIdentifier="reporting-2024")
+    shared = rds.describe_db_snapshot_attributes(DBSnapshotIdentifier="reporting-copy")
     attributes = shared["DBSnapshotAttributesResult"]["DBSnapshotAttributes"]
     assert {"AttributeName": "restore", "AttributeValues": ["all"]} in attributes
     (copy,) = demo.client("rds", DEVELOPMENT).describe_db_instances()["DBInstances"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from auditpack.demo.estate import Estate
     from auditpack.demo.seed import SeedSummary
+    from auditpack.options import Context
 
 _FOREIGN_VARIABLES = (
     "AWS_PROFILE",
@@ -109,7 +110,7 @@ def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> Non
     )
     quiet_context = Context(context.config, config_file, Output(False, out.as_json or out.quiet))
     assessment = assess_snapshot(quiet_context)
-    show_assessment(Context(context.config, config_file, Output(False, out.as_json or out.quiet)), assessment)
+    show_assessment(quiet_context, assessment)
     pack = write_pack(quiet_context, assessment.id)
     site = write_site(quiet_context, folder / "site", assessment.id)
     console.print()
@@ -132,7 +133,7 @@ def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> Non
     )
 
 
-def _context(config_file: Path, output: Output) -> Context:  # noqa: F821
+def _context(config_file: Path, output: Output) -> Context:
     from auditpack.config import load_config
     from auditpack.options import Context
 

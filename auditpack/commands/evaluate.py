@@ -87,7 +87,7 @@ def show_assessment(context: Context, assessment: Assessment) -> None:
     for item in results["frameworks"]:
         statuses = item["requirements_by_status"]
         table.add_row(
-            f"{assessment.frameworks[item['id']].title} {assessment.frameworks[item['id']].version}",
+            assessment.frameworks[item["id"]].title,
             _percent(item["score_percent"]),
             str(statuses["satisfied"]),
             str(statuses["not_satisfied"]),
@@ -133,7 +133,8 @@ def _totals(results: dict[str, Any]) -> dict[str, int]:
     for counts in results["findings"]["by_severity"].values():
         for status, number in counts.items():
             total[status] = total.get(status, 0) + number
-    return {name: total.get(name, 0) for name in ("pass", "fail", "not_evidenced", "not_applicable")}
+    names = ("pass", "fail", "not_evidenced", "not_applicable")
+    return {name: total.get(name, 0) for name in names}
 
 
 def _summary(results: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _find(name: str, catalogue: Catalogue, schemas: dict[str, TableSchema]) -> d
     raise UsageError(
         f"there is nothing called {name!r}",
         where="NAME",
-        mend=f"Did you mean {' or '.join(near)}?" if near else "`auditpack list` shows what there is.",
+        mend=f"Did you mean {' or '.join(near)}?" if near else "`auditpack list` shows all.",
     )
 
 

@@ -18,7 +18,11 @@ def export() -> None:
 @export.command()
 @click.option("--assessment", default="", help="Assessment to export [default: the newest].")
 @click.option(
-    "--format", "kind", type=click.Choice(["csv", "json", "jsonl"]), default="csv", show_default=True
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "json", "jsonl"]),
+    default="csv",
+    show_default=True,
 )
 @click.option(
     "--status",

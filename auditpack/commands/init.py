@@ -11,7 +11,7 @@ from auditpack.config import CONFIG_NAME
 from auditpack.console import Output
 
 _TEMPLATE = """\
-# auditpack configuration. Flags and AUDITPACK_* variables override it; `auditpack --help` says more.
+# auditpack configuration. Flags and AUDITPACK_* variables override it.
 organisation: {organisation}
 store: store                      # where evidence is kept
 frameworks: [soc2, cis_aws_7.0]   # `auditpack list frameworks` names them all
@@ -21,7 +21,9 @@ aws:
   regions: []                     # empty: every region that is enabled in the account
   accounts:
     - {{}}                          # the account of your AWS_PROFILE or AWS_* variables
-    # - {{id: "111122223333", name: production, role_arn: "arn:aws:iam::111122223333:role/auditpack"}}
+    # - id: "111122223333"
+    #   name: production
+    #   role_arn: arn:aws:iam::111122223333:role/auditpack
 signing:
   key: keys/signing-key.pem       # keep it secret; auditors need only the certificate
   certificate: keys/signing-certificate.pem

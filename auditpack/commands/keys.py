@@ -19,7 +19,8 @@ def show(context: Context) -> None:
     from evidence.keys import Certificate
 
     file = context.config.signing.certificate
-    certificate = Certificate.from_pem(file.read_bytes() if file.is_file() else b"", where=str(file))
+    data = file.read_bytes() if file.is_file() else b""
+    certificate = Certificate.from_pem(data, where=str(file))
     valid = certificate.x509.not_valid_before_utc, certificate.x509.not_valid_after_utc
     out = context.output.results()
     out.print(f"Certificate  {file}", soft_wrap=True)

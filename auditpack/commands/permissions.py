@@ -28,5 +28,3 @@ def aws(context: Context, *, kind: str) -> None:
         click.echo(policy_as_terraform(specs))
     else:
         click.echo(json.dumps(policy_document(specs), indent=2))
-
-

@@ -18,11 +18,13 @@ def schema(kind: str) -> None:
 
 def schema_text(kind: str) -> str:
     """Return the JSON Schema of a kind as text, as docs/schemas holds it."""
+    from pydantic import BaseModel
+
     from auditpack.config import Config
     from collectors.aws.spec import AwsResourceType
     from controls.models import Check, Control, Fact, Framework
 
-    models = {
+    models: dict[str, type[BaseModel]] = {
         "check": Check,
         "fact": Fact,
         "control": Control,

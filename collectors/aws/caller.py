@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
 from collectors.aws.models import operation_model, paginator_config
@@ -118,7 +118,7 @@ class Caller:
             with self.session.recorder.recording() as exchanges:
                 try:
                     response = next(pages, None)
-                except (ClientError, BotoCoreError) as error:
+                except Exception as error:  # noqa: BLE001  (this call's outcome, never the run's end)
                     page = self._page(service, exchanges, None)
                     yield self._failed(call, error, page)
                     return
@@ -129,7 +129,7 @@ class Caller:
                 call.operation, Outcome.OK, page.data, "", tuple(page.lines), page.redactions
             )
 
-    def _failed(self, call: Call, error: ClientError | BotoCoreError, page: _Page) -> Answer:
+    def _failed(self, call: Call, error: Exception, page: _Page) -> Answer:
         outcome = classify(error, call.absent, call.not_enabled)
         detail, _ = self._redactor.redact_text(_detail(error))
         return Answer(call.operation, outcome, None, detail, tuple(page.lines), page.redactions)
@@ -143,7 +143,8 @@ class Caller:
             yield from _token_pages(method, params, call.page.input, call.page.output)
         elif config is not None:
             model = operation_model(service, call.operation)
-            yield from Paginator(method, config, model).paginate(**params)
+            pager: Any = Paginator
+            yield from pager(method, config, model).paginate(**params)
         else:
             yield method(**params)
 
@@ -214,7 +215,7 @@ def _as_text(data: Any) -> str:
         return orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _detail(error: ClientError | BotoCoreError) -> str:
+def _detail(error: Exception) -> str:
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message", ""))
         return f"{error_code(error)}: {message}".strip(": ")

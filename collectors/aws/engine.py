@@ -117,6 +117,7 @@ class _Worker:
         self.threads = ThreadPoolExecutor(target.threads, thread_name_prefix="item")
 
 
+_interrupted = threading.Event()
 _workers: dict[tuple[Any, ...], _Worker] = {}
 _workers_lock = threading.Lock()
 
@@ -151,7 +152,9 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
         return UnitCollector(spec, place, worker.caller, worker.threads, run).collect()
     except StoreError:
         raise
-    except Exception as error:  # becomes a visible gap, with its cause
+    except Exception as error:  # noqa: BLE001  (becomes a visible gap, with its cause)
+        if _interrupted.is_set():
+            raise
         return commit_gap(target.key, Path(target.run_folder), Outcome.ERROR, _cause(error))
 
 
@@ -183,7 +186,10 @@ class OpenedAccount:
 
 
 def open_account(target: AccountTarget, scope: AwsScope) -> OpenedAccount:
-    """Find out whose the credentials are and which regions there are; never raises for one account."""
+    """Find out whose the credentials are and which regions there are.
+
+    An account that cannot be opened is returned with its failure, not raised.
+    """
     try:
         session = AccountSession(target, scope.settings)
         remark = session.identify()
@@ -195,9 +201,7 @@ def open_account(target: AccountTarget, scope: AwsScope) -> OpenedAccount:
     if not regions:
         regions, remark = session.enabled_regions()
         remarks.extend([remark] if remark else [])
-    return OpenedAccount(
-        target, session.account, session.partition, tuple(regions), tuple(remarks)
-    )
+    return OpenedAccount(target, session.account, session.partition, tuple(regions), tuple(remarks))
 
 
 def _account_in(role_arn: str) -> str:
@@ -266,6 +270,7 @@ def collect(
     committed = run.committed()
     total, done = len(targets), len(committed)
     pool = executor or ThreadPoolExecutor(units_at_once, thread_name_prefix="unit")
+    _interrupted.clear()
     try:
         for account in accounts:
             mine = [t for t in targets if t.account == account.target and t.key not in committed]
@@ -273,6 +278,11 @@ def collect(
                 done += 1
                 on_progress(Progress(done, total, record))
             forget_account(account.id)
+    except BaseException:
+        _interrupted.set()
+        for account in accounts:
+            forget_account(account.id)
+        raise
     finally:
         if executor is None:
             pool.shutdown(wait=True, cancel_futures=True)

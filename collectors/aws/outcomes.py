@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from evidence.outcome import Outcome
 
@@ -95,7 +95,7 @@ def is_throttle(error: Exception) -> bool:
 
 
 def classify(
-    error: ClientError | BotoCoreError,
+    error: Exception,
     absent: tuple[str, ...] = (),
     not_enabled: tuple[str, ...] = (),
 ) -> Outcome:

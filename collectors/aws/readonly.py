@@ -50,13 +50,13 @@ SESSION_OPERATIONS = {("sts", "AssumeRole"), ("sts", "AssumeRoleWithWebIdentity"
 
 
 class NotReadOnlyError(AuditpackError):
-    """Somebody wanted the collector to call something that may change a cloud, or reveal a secret."""
+    """Somebody wanted a call that may change a cloud, or reveal a secret."""
 
     exit_code = 2
 
 
 def why_refused(service: str, operation: str) -> str:
-    """Return why `operation` (its API name, like ListBuckets) may not be called; empty if it may."""
+    """Return why `operation` (an API name, like ListBuckets) is refused; empty if it is not."""
     if (service, operation) in SECRET_BEARING:
         return f"{service}:{operation} answers with secrets or the company's own data"
     if (service, operation) in READING_DESPITE_THEIR_NAME:

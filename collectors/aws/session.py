@@ -86,7 +86,7 @@ class AccountSession:
         core = botocore.session.Session(profile=self.target.profile or None)
         core.set_config_variable("region", self.settings.default_region)
         if self.target.role_arn:
-            core._credentials = self._assumed(core)  # noqa: SLF001  (botocore offers no other way)
+            core._credentials = self._assumed(core)
         return boto3.Session(botocore_session=core)
 
     def _assumed(self, core: botocore.session.Session) -> DeferredRefreshableCredentials:

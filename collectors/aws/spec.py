@@ -117,7 +117,7 @@ class AwsResourceType(Strict):
     service: str
     scope: Literal["global", "region"]
     about: str = ""
-    list: ListCall | None = None
+    listing: ListCall | None = Field(default=None, alias="list")
     handler: str | None = None
     operations: tuple[str, ...] = ()
     id: str
@@ -134,7 +134,7 @@ class AwsResourceType(Strict):
 
     @model_validator(mode="after")
     def _is_whole(self) -> AwsResourceType:
-        if self.handler and self.list:
+        if self.handler and self.listing:
             raise ValueError("a type has either `list` or `handler`")
         for service, operation in self.calls():
             reason = why_refused(service, operation_model(service, operation).name)
@@ -160,7 +160,7 @@ class AwsResourceType(Strict):
         for step in self.enrich:
             missing = sorted(step.needs() - done)
             if missing:
-                raise ValueError(f"step {step.name!r} uses {missing[0]!r}, which no earlier step is")
+                raise ValueError(f"step {step.name!r} uses {missing[0]!r}: no earlier step")
             if step.name in done:
                 raise ValueError(f"two steps are called {step.name!r}: give one another `into`")
             done.add(step.name)
@@ -172,7 +172,7 @@ class AwsResourceType(Strict):
         return list(dict.fromkeys(found))
 
     def _declared_calls(self) -> Iterator[tuple[str, str]]:
-        node = self.list
+        node = self.listing
         while node is not None:
             yield node.service or self.service, node.operation
             node = node.then
@@ -182,7 +182,7 @@ class AwsResourceType(Strict):
     def declared_pages(self) -> dict[tuple[str, str], TokenPair]:
         """Return the token pairs that this type declares, by (service, method name)."""
         nodes: list[Call] = list(self.enrich)
-        node = self.list
+        node = self.listing
         while node is not None:
             nodes.append(node)
             node = node.then
@@ -195,7 +195,7 @@ class AwsResourceType(Strict):
     def table_schema(self) -> TableSchema:
         """Return what checks may rely on about this type."""
         operations = {step.name: step.operation for step in self.enrich}
-        operations["list"] = self.list.operation if self.list else "account"
+        operations["list"] = self.listing.operation if self.listing else "account"
         facets = tuple(
             facet.schema_facet(name, tuple(operations[source] for source in facet.sources))
             for name, facet in self.facets.items()

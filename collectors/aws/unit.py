@@ -123,7 +123,7 @@ class UnitCollector:
         )
 
     def _listing_gap(self, listed: Outcome, detail: str) -> Gap:
-        operation = self._spec.list.operation if self._spec.list else self._spec.handler or ""
+        operation = self._spec.listing.operation if self._spec.listing else self._spec.handler or ""
         captures = tuple(dict.fromkeys(self._tally.listing))
         return self._gap(operation, listed.value, detail, captures=captures)
 
@@ -162,10 +162,10 @@ class UnitCollector:
         spec = self._spec
         if spec.handler:
             yield from self._handled(spec.handler)
-        elif spec.list is None:
+        elif spec.listing is None:
             yield _Listed(dict(self._place.as_dict()), ())
         else:
-            yield from self._walk(spec.list, {}, ())
+            yield from self._walk(spec.listing, {}, ())
 
     def _handled(self, name: str) -> Iterator[_Listed | Answer]:
         handled = handler_named(name)(self._caller, self._place.call_region)
@@ -245,7 +245,9 @@ class UnitCollector:
         return self._picked(step, region, scope)
 
     def _each(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
-        results, lines, redactions = [], [], 0
+        results: list[dict[str, Any]] = []
+        lines: list[bytes] = []
+        redactions = 0
         for element in search(step.each or "@", scope) or []:
             answer = self._picked(step, region, {**scope, "each": element})
             lines.extend(answer.lines)

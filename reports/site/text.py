@@ -1,0 +1,92 @@
+"""Text for people: bodies indented without changing a token, and characters that hide made visible.
+
+The pretty printers only add white space between tokens, so what a reader sees is what the cloud
+sent: numbers keep their digits, keys their order, duplicates stay.
+"""
+
+from __future__ import annotations
+
+import re
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+)
+"""Control characters, and those that change the direction of text or take no room."""
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_XML_TOKEN = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<[^>]*>|[^<]+", re.DOTALL)
+_INDENT = "  "
+
+
+def visible(text: str) -> str:
+    """Return `text` with hidden characters written as their code points."""
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def pretty(body: str) -> tuple[str, str]:
+    """Return (text, form): the body indented where it is JSON or XML, else as it is."""
+    start = body.lstrip()[:1]
+    if start and start in "{[":
+        return pretty_json(body), "JSON, indented for reading"
+    if start == "<":
+        return pretty_xml(body), "XML, indented for reading"
+    return body, "as text"
+
+
+def pretty_json(body: str) -> str:
+    """Return JSON text with line breaks and indents between its tokens."""
+    out: list[str] = []
+    depth, before = 0, ""
+    for token in _JSON_TOKEN.findall(body):
+        if token in "}]":
+            depth = max(depth - 1, 0)
+            if before not in ("{", "["):
+                out.append("\n" + _INDENT * depth)
+        elif before in ("{", "[", ","):
+            out.append("\n" + _INDENT * depth)
+        out.append(": " if token == ":" else token)
+        if token in "{[":
+            depth += 1
+        before = token
+    return "".join(out)
+
+
+def pretty_xml(body: str) -> str:
+    """Return XML with one element a line; an element that holds only text stays on its line."""
+    tokens = [token for token in _XML_TOKEN.findall(body) if token.strip()]
+    lines: list[str] = []
+    depth = 0
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        if token.startswith("</"):
+            depth = max(depth - 1, 0)
+            lines.append(_INDENT * depth + token)
+        elif _opens(token):
+            taken = _whole_element(tokens, index)
+            lines.append(_INDENT * depth + "".join(tokens[index : index + taken]))
+            index += taken - 1
+            depth += 1 if taken == 1 else 0
+        else:
+            lines.append(_INDENT * depth + token.strip("\n"))
+        index += 1
+    return "\n".join(lines)
+
+
+def _opens(token: str) -> bool:
+    return token.startswith("<") and token[1:2] not in ("?", "!", "/") and token[-2:] != "/>"
+
+
+def _whole_element(tokens: list[str], index: int) -> int:
+    """How many tokens an opening tag takes together with its text and its closing tag, or 1."""
+    following = tokens[index + 1 : index + 3]
+    if following and following[0].startswith("</"):
+        return 2
+    if len(following) == 2 and following[1].startswith("</") and not following[0].startswith("<"):
+        return 3
+    return 1
+
+
+def shortened(text: str, limit: int) -> tuple[str, int]:
+    """Return `text` cut to `limit` characters, and how many were cut off."""
+    return text[:limit], max(len(text) - limit, 0)
