@@ -73,15 +73,12 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         _complain("interrupted")
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except KeyboardInterrupt:
-        _complain("interrupted; what was committed is kept: `auditpack collect --resume` goes on")
-        sys.exit(INTERRUPTED)
     except AuditpackError as error:
         _complain(str(error))
         _traceback_if_verbose()

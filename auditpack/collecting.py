@@ -21,7 +21,7 @@ from collectors.aws.engine import (
     plan,
 )
 from collectors.aws.session import AccountTarget, check_regions
-from evidence.errors import UsageError
+from evidence.errors import AuditpackError, UsageError
 from evidence.snapshot import Snapshot, SnapshotRun
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
     when nothing can be read at all, or the store cannot be written.
     """
     began = time.monotonic()
-    key = context.signing_key()
     scope = context.config.aws_scope(context.type_folders)
     check_regions(list(scope.regions))
     types = scope.chosen_types()
+    key = context.signing_key()
     store = context.store(create=True)
     run = SnapshotRun.resume(store) if resume else None
     if run is not None:
@@ -83,11 +83,25 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
                 detail = f"{found.resources} resources, {found.calls} calls, {rate:.0f}/s"
                 bar.update(task, completed=progress.done, total=progress.total, detail=detail)
 
-        collect(accounts, targets, run, units_at_once=scope.units_at_once, on_progress=advance)
+        try:
+            collect(accounts, targets, run, units_at_once=scope.units_at_once, on_progress=advance)
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                f"interrupted: {len(run.committed())} of {len(targets)} units are kept,"
+                " the snapshot is incomplete and the store is valid",
+                where=str(run.folder),
+                mend="Run `auditpack collect --resume` to go on.",
+            ) from None
     schemas = [spec.table_schema() for spec in types.values()]
     context.output.remark("Sealing the snapshot ...")
     folder = run.seal(schemas, _now(), key)
     return _summary(Snapshot.open(store, run.id), folder, time.monotonic() - began)
+
+
+class InterruptedRunError(AuditpackError):
+    """Somebody stopped the run (Ctrl-C, SIGTERM); what was committed is kept."""
+
+    exit_code = 130
 
 
 @dataclass

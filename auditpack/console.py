@@ -47,13 +47,13 @@ class Output:
         """Say something that a person should know."""
         from rich.markup import escape
 
-        self.people().print(f"[dim]{escape(text)}[/dim]")
+        self.people().print(f"[dim]{escape(text)}[/dim]", soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Say something that a person should not overlook."""
         from rich.markup import escape
 
-        self.people().print(f"[yellow]warning:[/yellow] {escape(text)}")
+        self.people().print(f"[yellow]warning:[/yellow] {escape(text)}", soft_wrap=True)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress | None]:

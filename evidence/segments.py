@@ -6,6 +6,7 @@ committed. Lines are numbered from 1; the RFC 6962 leaf of a line is its bytes w
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import threading
@@ -63,7 +64,8 @@ class SegmentWriter:
 
     def abandon(self) -> None:
         """Close without finishing: the file is a rest that the next run removes."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what is still buffered may not fit on the disk
+            self._file.close()
 
 
 def read_lines(path: Path) -> Iterator[bytes]:

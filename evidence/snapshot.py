@@ -53,14 +53,23 @@ class SnapshotRun:
     def start(cls, store: Store, snapshot_id: str, intent: dict[str, Any]) -> SnapshotRun:
         """Begin a run: its intent is written before the first call is made."""
         run = cls(store, snapshot_id, intent)
-        write_atomically(run.folder / WORK / "snapshot.json", canonical_json(intent))
+        try:
+            write_atomically(run._intent_file, canonical_json(intent))
+        except StoreError:
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise
         return run
+
+    @property
+    def _intent_file(self) -> Path:
+        return self.folder / WORK / "snapshot.json"
 
     @classmethod
     def resume(cls, store: Store, snapshot_id: str = "") -> SnapshotRun:
         """Open an unsealed run again; an empty id means the newest. Raises StoreError."""
         folder = store.incomplete()
-        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        found = folder.glob(f"*/{WORK}/snapshot.json")
+        names = sorted(path.parent.parent.name for path in found)
         if snapshot_id:
             names = [name for name in names if name == snapshot_id]
         if not names:

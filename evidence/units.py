@@ -7,6 +7,7 @@ is the commit. What has no record is a rest of a killed run and is collected aga
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,10 +131,11 @@ class UnitWriter:
 
     def abandon(self) -> None:
         """Drop what was written: the unit does not count."""
-        self._segment.abandon()
-        self._rows.close()
         self._segment_part.unlink(missing_ok=True)
         self._rows_part.unlink(missing_ok=True)
+        self._segment.abandon()
+        with contextlib.suppress(OSError):  # what is still buffered may not fit on the disk
+            self._rows.close()
 
 
 def committed_units(run_folder: Path) -> list[UnitRecord]:

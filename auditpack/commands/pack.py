@@ -31,9 +31,8 @@ def pack(context: Context, *, assessment: str, output: Path | None) -> None:
 
 def write_pack(context: Context, assessment_id: str = "") -> Path:
     """Render, sign and seal the pack; return the PDF's path in the store."""
-    from reports.pack import make_pack
-
     from auditpack.reporting import view_of
+    from reports.pack import make_pack
 
     view = view_of(context, assessment_id)
     context.output.remark("Rendering and signing the pack ...")

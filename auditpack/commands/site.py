@@ -28,9 +28,8 @@ def site(context: Context, *, assessment: str, output: Path) -> None:
 
 def write_site(context: Context, target: Path, assessment_id: str = "") -> Path:
     """Write the site; return its index page."""
-    from reports.site import make_site
-
     from auditpack.reporting import view_of
+    from reports.site import make_site
 
     view = view_of(context, assessment_id)
     context.output.remark("Writing the site ...")

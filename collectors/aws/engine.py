@@ -152,7 +152,7 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
         return UnitCollector(spec, place, worker.caller, worker.threads, run).collect()
     except StoreError:
         raise
-    except Exception as error:  # noqa: BLE001  (becomes a visible gap, with its cause)
+    except Exception as error:
         if _interrupted.is_set():
             raise
         return commit_gap(target.key, Path(target.run_folder), Outcome.ERROR, _cause(error))

@@ -30,6 +30,9 @@ from evidence.errors import AuditpackError, UsageError
 UNKNOWN_ACCOUNT = "unknown"
 """The account id where AWS refuses to say whose the credentials are and nobody told us."""
 
+_HANDSHAKE_ATTEMPTS = 3
+"""An endpoint that is not there is to be found out in seconds, not in minutes."""
+
 
 @dataclass(frozen=True)
 class AccountTarget:
@@ -149,8 +152,12 @@ class AccountSession:
 
     def _make_client(self, service: str, region: str) -> Any:
         settings = self.settings
+        attempts = min(_HANDSHAKE_ATTEMPTS, settings.max_attempts)
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
+            retries={
+                "mode": "standard",
+                "total_max_attempts": attempts if service == "sts" else settings.max_attempts,
+            },
             max_pool_connections=settings.connections,
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
@@ -190,7 +197,8 @@ def check_regions(regions: list[str]) -> None:
             partition_of(region)
         except ValueError:
             known = [*known_regions("aws"), *known_regions("aws-us-gov"), *known_regions("aws-cn")]
-            near = difflib.get_close_matches(region, known, 1)
+            near = difflib.get_close_matches(region, known, 5)
+            near.sort(key=lambda name: sorted(name) != sorted(region))
             hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known[:8])}, ..."
             raise UsageError(
                 f"AWS has no region {region!r}", where="--region or aws.regions", mend=hint

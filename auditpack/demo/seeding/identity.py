@@ -9,7 +9,7 @@ from auditpack.demo.model.identity import AccessKey, Identity, Role, User
 from auditpack.demo.seeding.place import HOME_REGION, Access, Place, as_list
 from auditpack.demo.seeding.policies import customer_policy, document, trust_statements
 
-DEMO_PASSWORD = "Demo-not-a-real-password-1"  # noqa: S105
+DEMO_PASSWORD = "Demo-not-a-real-password-1"
 """The console password of every user; it opens nothing outside this computer."""
 
 SESSION_NAME = "demo-estate"

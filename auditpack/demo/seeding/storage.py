@@ -9,7 +9,7 @@ from auditpack.demo.model.storage import Bucket, Database, FileSystem, Key, Secr
 from auditpack.demo.seeding.place import HOME_REGION, Place, as_list
 from auditpack.demo.seeding.policies import bucket_statement, document, key_policy
 
-DEMO_SECRET = "demo-not-a-real-password-1"  # noqa: S105
+DEMO_SECRET = "demo-not-a-real-password-1"
 """What every secret of the estate holds, and every database's password."""
 
 BLOCK_ALL = {

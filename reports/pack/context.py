@@ -1,0 +1,230 @@
+"""What the templates get: the view, and everything that is computed from it for the pack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evidence.keys import Certificate
+from evidence.units import UnitRecord
+from reports.pack.attachments import Attached
+from reports.pack.sections import Failure, GapGroup, Unknown, failures, gap_groups, unknowns
+from reports.pack.text import joined, plural, thousands
+from reports.pack.verifying import Step
+from reports.pack.words import FINDING_ORDER
+from reports.view import SEVERITY_ORDER, STATUS_ORDER, FrameworkView, ReportView
+
+_TOP = 10
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A numbered chapter. `template` draws it; `sections` are (anchor, title) for the contents."""
+
+    number: int
+    anchor: str
+    title: str
+    template: str
+    sections: tuple[tuple[str, str], ...] = ()
+    framework: FrameworkView | None = None
+
+
+@dataclass(frozen=True)
+class TypeLine:
+    """A resource type in scope and what came of listing it."""
+
+    resource_type: str
+    title: str
+    resources: int
+    calls: int
+    listed: int
+    asked: int
+    gaps: int
+
+
+@dataclass(frozen=True)
+class AccountLine:
+    """An account in scope, with counts."""
+
+    account: str
+    name: str
+    provider: str
+    resources: int
+    calls: int
+    gaps: int
+    findings: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class PackContext:
+    """Everything that the templates print."""
+
+    view: ReportView
+    pack_id: str
+    certificate: Certificate
+    attachments: tuple[Attached, ...]
+    steps: tuple[Step, ...]
+    chapters: tuple[Chapter, ...]
+    failures: tuple[tuple[str, tuple[Failure, ...]], ...]
+    unknowns: tuple[Unknown, ...]
+    hidden_reasons: int
+    gap_groups: tuple[GapGroup, ...]
+    types: tuple[TypeLine, ...]
+    accounts: tuple[AccountLine, ...]
+    severities: tuple[tuple[str, Mapping[str, int]], ...]
+    owners: tuple[tuple[str, Mapping[str, int]], ...]
+
+    @property
+    def top_failures(self) -> list[Failure]:
+        """The failing checks that need attention first."""
+        return [item for _, group in self.failures for item in group][:_TOP]
+
+    @property
+    def failing_checks(self) -> int:
+        """How many checks fail somewhere."""
+        return sum(len(group) for _, group in self.failures)
+
+    def account(self, account: str) -> str:
+        """Return an account as `production (123456789012)`."""
+        name = self.view.account_names.get(account, "")
+        return f"{name} ({account})" if name and name != account else account
+
+
+def build_context(
+    view: ReportView,
+    pack_id: str,
+    certificate: Certificate,
+    attachments: Sequence[Attached],
+    steps: Sequence[Step],
+) -> PackContext:
+    """Compute everything that the templates print."""
+    failing = tuple((severity, tuple(group)) for severity, group in failures(view))
+    reasons, hidden = unknowns(view)
+    return PackContext(
+        view=view,
+        pack_id=pack_id,
+        certificate=certificate,
+        attachments=tuple(attachments),
+        steps=tuple(steps),
+        chapters=tuple(_chapters(view, [severity for severity, _ in failing])),
+        failures=failing,
+        unknowns=tuple(reasons),
+        hidden_reasons=hidden,
+        gap_groups=tuple(gap_groups(view.gaps)),
+        types=tuple(_types(view)),
+        accounts=tuple(_accounts(view)),
+        severities=tuple(_severities(view)),
+        owners=tuple(_owners(view)),
+    )
+
+
+def _chapters(view: ReportView, severities: Sequence[str]) -> list[Chapter]:
+    """Return the chapters in the order in which the pack has them."""
+    found: list[Chapter] = []
+
+    def add(anchor: str, title: str, template: str, **more: Any) -> None:
+        found.append(Chapter(len(found) + 1, anchor, title, template, **more))
+
+    add("summary", "Executive summary", "summary")
+    add("scope", "Scope and method", "scope")
+    for index, framework in enumerate(view.frameworks):
+        anchor = f"framework-{index}"
+        sections = tuple(
+            (f"{anchor}-{place}", f"{group_id}  {title}")
+            for place, (group_id, title, items) in enumerate(framework.groups())
+            if items
+        )
+        title = framework.framework.title
+        add(anchor, title, "framework", sections=sections, framework=framework)
+    sections = tuple((f"failures-{item}", item.capitalize()) for item in severities)
+    add("failures", "Failures", "failures", sections=sections)
+    add("unknowns", "Not evidenced", "unknowns")
+    add("gaps", "Gaps in what was read", "gaps")
+    add("exceptions", "Exceptions", "exceptions")
+    add("verify", "How to verify this pack", "verify")
+    add("glossary", "Glossary", "glossary")
+    add("checks", "Annex: all checks", "checks")
+    return found
+
+
+def _types(view: ReportView) -> list[TypeLine]:
+    names = {unit.key.resource_type for unit in view.units} | set(view.snapshot.schemas)
+    gaps = Counter(gap.resource_type for gap in view.gaps)
+    asked = Counter(unit.key.resource_type for unit in view.units)
+    listed = Counter(unit.key.resource_type for unit in view.units if unit.listed.observed)
+    resources, calls = _numbers((unit.key.resource_type, unit) for unit in view.units)
+    schemas = view.snapshot.schemas
+    return [
+        TypeLine(
+            name,
+            schemas[name].title if name in schemas else "",
+            resources[name],
+            calls[name],
+            listed[name],
+            asked[name],
+            gaps[name],
+        )
+        for name in sorted(names)
+    ]
+
+
+def _accounts(view: ReportView) -> list[AccountLine]:
+    by_account = view.assessment.results["findings"]["by_account"]
+    providers = {unit.key.account: unit.key.provider for unit in view.units}
+    gaps = Counter(gap.account for gap in view.gaps)
+    resources, calls = _numbers((unit.key.account, unit) for unit in view.units)
+    return [
+        AccountLine(
+            account,
+            view.account_names.get(account, ""),
+            providers[account],
+            resources[account],
+            calls[account],
+            gaps[account],
+            by_account.get(account, {}),
+        )
+        for account in view.accounts
+    ]
+
+
+def _numbers(units: Iterable[tuple[str, UnitRecord]]) -> tuple[Counter[str], Counter[str]]:
+    """Return how many resources and calls there are for each name."""
+    resources: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    for name, unit in units:
+        resources[name] += unit.resources
+        calls[name] += sum(unit.calls.values())
+    return resources, calls
+
+
+def _severities(view: ReportView) -> list[tuple[str, Mapping[str, int]]]:
+    by_severity = view.assessment.results["findings"]["by_severity"]
+    return [(name, by_severity[name]) for name in SEVERITY_ORDER if name in by_severity]
+
+
+def _owners(view: ReportView) -> list[tuple[str, Mapping[str, int]]]:
+    """Owners by failing findings, most first; findings without an owner come as an empty name."""
+    by_owner = view.assessment.results["findings"]["by_owner"]
+    failing = [(owner, counts) for owner, counts in by_owner.items() if counts.get("fail", 0)]
+    return sorted(failing, key=lambda item: (-item[1]["fail"], item[0]))[:_TOP]
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return findings in words, what needs a person first: `3 fail, 12 pass`."""
+    words = {"fail": "fail", "not_evidenced": "not evidenced", "excepted": "excepted"}
+    words |= {"pass": "pass", "not_applicable": "not applicable"}
+    parts = [f"{thousands(counts[k])} {words[k]}" for k in FINDING_ORDER if counts.get(k, 0)]
+    return joined(parts) or "no findings"
+
+
+def overview(view: ReportView) -> list[str]:
+    """Return the summary's opening sentences, one a framework."""
+    found = []
+    for item in view.frameworks:
+        counts = [(item.statuses.get(status, 0), status.replace("_", " ")) for status in STATUS_ORDER]
+        parts = joined(f"{thousands(number)} {word}" for number, word in counts if number)
+        total = plural(len(item.requirements), "requirement")
+        found.append(f"{item.framework.title}: of {total}, {parts or 'none was judged'}.")
+    return found

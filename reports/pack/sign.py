@@ -1,0 +1,97 @@
+"""Signing a PDF: PAdES baseline, a certification signature after which nothing may be changed.
+
+pyHanko's writer and session take the time from the clock; both are pinned here, so that a signed
+pack says when it was signed and nothing else that depends on the moment.
+"""
+
+from __future__ import annotations
+
+import datetime
+from io import BytesIO
+from typing import Any
+
+from asn1crypto import keys as asn1_keys
+from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives import serialization
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.general import SigningError
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, SimpleSigner
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from evidence.keys import SigningKey
+from reports.pack.errors import PackError
+
+FIELD = "AuditpackSignature"
+"""Name of the signature's form field."""
+
+
+class _Writer(IncrementalPdfFileWriter):
+    """Leaves title, dates and producer as rendered: they agree with each other and with XMP."""
+
+    def _update_meta(self) -> None:
+        pass
+
+
+class _Signer(PdfSigner):
+    """Signs at a given time instead of the clock's."""
+
+    def __init__(self, *args: Any, signed_at: datetime.datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._signed_at = signed_at
+
+    def init_signing_session(self, *args: Any, **kwargs: Any) -> Any:
+        """Return pyHanko's session, with the given time as its time."""
+        session = super().init_signing_session(*args, **kwargs)
+        session.system_time = self._signed_at
+        return session
+
+
+def sign_pdf(
+    pdf: bytes,
+    key: SigningKey,
+    *,
+    organisation: str,
+    reason: str,
+    signed_at: datetime.datetime,
+) -> bytes:
+    """Return `pdf` with the signature of `key` appended. Raises PackError."""
+    metadata = PdfSignatureMetadata(
+        field_name=FIELD,
+        md_algorithm="sha256",
+        name=organisation,
+        reason=reason,
+        location=organisation,
+        contact_info=f"certificate SHA-256 {key.certificate.fingerprint}",
+        certify=True,
+        docmdp_permissions=MDPPerm.NO_CHANGES,
+        subfilter=SigSeedSubFilter.PADES,
+    )
+    try:
+        signer = _Signer(
+            metadata,
+            _cms_signer(key),
+            new_field_spec=SigFieldSpec(FIELD),
+            signed_at=signed_at,
+        )
+        signed: BytesIO = signer.sign_pdf(_Writer(BytesIO(pdf)))
+    except (SigningError, PdfError, ValueError) as error:
+        raise PackError(
+            f"the pack could not be signed: {error}",
+            where=key.certificate.subject,
+            mend="Check the signing key and its certificate with `auditpack keys`.",
+        ) from error
+    return signed.getvalue()
+
+
+def _cms_signer(key: SigningKey) -> SimpleSigner:
+    der = serialization.Encoding.DER
+    private = key.private_key.private_bytes(
+        der, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return SimpleSigner(
+        signing_cert=asn1_x509.Certificate.load(key.certificate.x509.public_bytes(der)),
+        signing_key=asn1_keys.PrivateKeyInfo.load(private),
+        cert_registry=SimpleCertificateStore(),
+    )
