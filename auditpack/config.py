@@ -154,6 +154,12 @@ def user_folder() -> Path:
     return Path(base) / "auditpack"
 
 
+def cache_folder() -> Path:
+    """Return the user's folder for what can be made again (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "auditpack"
+
+
 def own_folders(config_file: Path | None) -> list[Path]:
     """Return the folders with the user's own checks and types: `auditpack.d` beside the config."""
     folder = (config_file.parent if config_file is not None else Path()) / OWN_FOLDER

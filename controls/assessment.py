@@ -111,14 +111,16 @@ def assess(
     *,
     owner_tags: Sequence[str] = (),
     memory_limit: str = "",
+    gate_passed: Path | None = None,
 ) -> Assessment:
     """Judge a snapshot, seal the result, and return it; an equal assessment is reused.
 
+    `gate_passed` is the folder that remembers which catalogues passed the gate.
     Raises DataError when the catalogue does not pass the gate, UsageError for an unknown
     framework, StoreError when it cannot be written.
     """
     chosen = [catalogue.framework(name) for name in frameworks]
-    require_sound(catalogue, schemas)
+    require_sound(catalogue, schemas, passed=gate_passed)
     work = store.incomplete() / f"assessment-of-{snapshot.id}"
     shutil.rmtree(work, ignore_errors=True)
     found = evaluate(

@@ -68,9 +68,10 @@ def insert_rows(
 ) -> None:
     """Insert rows given as Python values (examples) into a table made by `create_empty_table`."""
     for row in rows:
-        columns = schema.columns()
-        values = ", ".join(literal(row.get(name), kind) for name, kind in columns.items())
-        database.execute(f"INSERT INTO {schema.resource_type} VALUES ({values})")
+        given = {k: kind for k, kind in schema.columns().items() if row.get(k) is not None}
+        names = ", ".join(f'"{name}"' for name in given)
+        values = ", ".join(literal(row[name], kind) for name, kind in given.items())
+        database.execute(f"INSERT INTO {schema.resource_type} ({names}) VALUES ({values})")
 
 
 def literal(value: Any, kind: str) -> str:

@@ -8,8 +8,10 @@ away (knock-out) may only keep a status or make it not_evidenced; with every fac
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -29,7 +31,9 @@ from controls.examples import ExampleError, example_row, row_of
 from controls.facts import SQL_TYPES, fact_columns, facts_of, materialise, row_source
 from controls.models import Check, Fact, FactExample, Status
 from evidence.errors import DataError
-from evidence.schema import TableSchema
+from evidence.files import write_atomically
+from evidence.schema import IDENTITY_COLUMNS, TableSchema
+from evidence.tables import schemas_as_json
 from evidence.units import GLOBAL_REGION
 
 _AS_OF = "2026-01-01T00:00:00Z"
@@ -55,27 +59,49 @@ class Problem:
 def check_catalogue(catalogue: Catalogue, schemas: Mapping[str, TableSchema]) -> list[Problem]:
     """Return every problem of the catalogue's facts and checks; none means that it may judge."""
     problems: list[Problem] = []
-    for fact in catalogue.facts.values():
-        problems.extend(_fact_problems(catalogue, fact, schemas))
-    if problems:
-        return problems
     with open_database(_AS_OF) as database:
+        database.execute("PRAGMA disable_optimizer")  # a few rows: planning would cost the most
         for schema in schemas.values():
             create_empty_table(database, schema)
+        lock(database)
+        for fact in catalogue.facts.values():
+            problems.extend(_fact_problems(catalogue, fact, schemas, database))
+        if problems:
+            return problems
         for fact in catalogue.facts.values():
             materialise(database, fact)
-        lock(database)
         for check in catalogue.checks.values():
             problems.extend(_check_problems(catalogue, check, schemas, database))
     return problems
 
 
-def require_sound(catalogue: Catalogue, schemas: Mapping[str, TableSchema]) -> None:
-    """Raise DataError with the first problem of the catalogue, if there is one."""
+def require_sound(
+    catalogue: Catalogue, schemas: Mapping[str, TableSchema], *, passed: Path | None = None
+) -> None:
+    """Raise DataError with the first problem of the catalogue, if there is one.
+
+    `passed` is a folder that remembers which catalogues have passed: the same files under the same
+    gate need not pass it again before every evaluation.
+    """
+    mark = passed / _gate_digest(catalogue, schemas) if passed is not None else None
+    if mark is not None and mark.exists():
+        return
     problems = check_catalogue(catalogue, schemas)
     if problems:
         more = f" (and {len(problems) - 1} more: run `auditpack lint`)" if len(problems) > 1 else ""
         raise DataError(problems[0].what + more, where=problems[0].where, mend=problems[0].mend)
+    if mark is not None:
+        write_atomically(mark, b"")
+
+
+def _gate_digest(catalogue: Catalogue, schemas: Mapping[str, TableSchema]) -> str:
+    """What the gate's answer depends on: the files, the shapes, and the rooms' own code."""
+    digest = hashlib.sha256(catalogue.digest.encode())
+    digest.update(schemas_as_json(list(schemas.values())))
+    digest.update(duckdb.__version__.encode())
+    for file in sorted(Path(__file__).parent.glob("*.*")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def compiled_checks(
@@ -115,9 +141,7 @@ def _check_problems(
         return
     yield from _literal_problems(catalogue, compiled)
     yield from _coverage_problems(catalogue, check)
-    for index in range(len(check.examples)):
-        yield from _example_problems(catalogue, compiled, index, database)
-    yield from _vacuous_problems(catalogue, compiled, database)
+    yield from _example_problems(catalogue, compiled, database)
 
 
 def _no_such_type(
@@ -141,27 +165,49 @@ def _no_such_type(
 def _binding_problems(
     catalogue: Catalogue, compiled: CompiledCheck, database: duckdb.DuckDBPyConnection
 ) -> Iterator[Problem]:
-    source = row_source(compiled.schema.resource_type, compiled.facts)
+    """The expressions bind to the table and have the type that they must have."""
     wanted = {"applies": "BOOLEAN", "pass": "BOOLEAN", "reason": "VARCHAR"}
     parts = {
         "applies": compiled.applies.sql,
         "pass": compiled.passes.sql,
         "reason": compiled.reason.sql,
     }
-    for field, sql in parts.items():
-        where = catalogue.where("checks", compiled.check.id, field)
-        try:
-            found = database.execute(f"DESCRIBE SELECT ({sql}) AS v FROM {source} AS row")
-            kind = str(found.fetchall()[0][1])
-        except duckdb.Error as error:
-            yield Problem(where, str(error).splitlines()[0])
-            continue
-        if kind != wanted[field]:
-            yield Problem(where, f"the expression is {kind}, it must be {wanted[field]}")
     try:
+        kinds = _kinds_of(compiled, parts, database)
         database.execute(f"EXPLAIN {compiled.findings_sql()}")
     except duckdb.Error as error:
-        yield Problem(catalogue.where("checks", compiled.check.id), str(error).splitlines()[0])
+        yield _unbound(catalogue, compiled, parts, database, error)
+        return
+    for field, kind in kinds.items():
+        if kind != wanted[field]:
+            where = catalogue.where("checks", compiled.check.id, field)
+            yield Problem(where, f"the expression is {kind}, it must be {wanted[field]}")
+
+
+def _kinds_of(
+    compiled: CompiledCheck, parts: Mapping[str, str], database: duckdb.DuckDBPyConnection
+) -> dict[str, str]:
+    source = row_source(compiled.schema.resource_type, compiled.facts)
+    values = ", ".join(f'({sql}) AS "{field}"' for field, sql in parts.items())
+    found = database.execute(f"DESCRIBE SELECT {values} FROM {source} AS row").fetchall()
+    return {str(column[0]): str(column[1]) for column in found}
+
+
+def _unbound(
+    catalogue: Catalogue,
+    compiled: CompiledCheck,
+    parts: Mapping[str, str],
+    database: duckdb.DuckDBPyConnection,
+    error: duckdb.Error,
+) -> Problem:
+    """Say which of the expressions it was that did not bind."""
+    for field, sql in parts.items():
+        try:
+            _kinds_of(compiled, {field: sql}, database)
+        except duckdb.Error as found:
+            where = catalogue.where("checks", compiled.check.id, field)
+            return Problem(where, str(found).splitlines()[0])
+    return Problem(catalogue.where("checks", compiled.check.id), str(error).splitlines()[0])
 
 
 def _literal_problems(catalogue: Catalogue, compiled: CompiledCheck) -> Iterator[Problem]:
@@ -214,84 +260,120 @@ def _coverage_problems(catalogue: Catalogue, check: Check) -> Iterator[Problem]:
         )
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """A row to be judged, and what its status may be."""
+
+    where: str
+    row: dict[str, Any]
+    facts: dict[str, Any]
+    allowed: tuple[str, ...]
+    complaint: str
+
+
 def _example_problems(
-    catalogue: Catalogue,
-    compiled: CompiledCheck,
-    index: int,
-    database: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue, compiled: CompiledCheck, database: duckdb.DuckDBPyConnection
 ) -> Iterator[Problem]:
-    example = compiled.check.examples[index]
-    where = catalogue.where("checks", compiled.check.id, "examples", str(index))
+    """Examples, knock-outs and the vacuous row, judged in one query."""
+    trials: list[_Trial] = []
+    for index in range(len(compiled.check.examples)):
+        where = catalogue.where("checks", compiled.check.id, "examples", str(index))
+        try:
+            trials.extend(_trials_of(compiled, index, where))
+        except ExampleError as error:
+            yield Problem(where, str(error))
+            return
+    trials.append(_vacuous_trial(catalogue, compiled))
     try:
-        row = example_row(example, compiled.schema)
-        status = status_of(database, compiled, row, example.row.get("fact"))
+        statuses = statuses_of(database, compiled, [(trial.row, trial.facts) for trial in trials])
     except (ExampleError, duckdb.Error) as error:
-        yield Problem(where, str(error).splitlines()[0])
+        where = catalogue.where("checks", compiled.check.id, "examples")
+        yield Problem(where, f"an example does not fit the table: {str(error).splitlines()[0]}")
         return
-    if status != example.expect.value:
-        yield Problem(where, f"the example expects {example.expect.value} and gets {status}")
-        return
-    for taken, fewer, facts in _knock_outs(compiled, row, example.row.get("fact")):
-        found = status_of(database, compiled, fewer, facts)
-        if found not in (status, Status.NOT_EVIDENCED.value):
-            yield Problem(
-                where,
-                f"without {taken} the status turns from {status} into {found}",
-                "Missing evidence may only lead to not_evidenced.",
-            )
+    for trial, status in zip(trials, statuses, strict=True):
+        if status not in trial.allowed:
+            yield Problem(trial.where, trial.complaint.format(status=status))
+
+
+def _trials_of(compiled: CompiledCheck, index: int, where: str) -> Iterator[_Trial]:
+    """The example itself, and the example with each facet or fact taken away."""
+    example = compiled.check.examples[index]
+    row, facts = example_row(example, compiled.schema), dict(example.row.get("fact") or {})
+    expected = example.expect.value
+    complaint = f"the example expects {expected} and gets {{status}}"
+    yield _Trial(where, row, facts, (expected,), complaint)
+    allowed = (expected, Status.NOT_EVIDENCED.value)
+    for taken, fewer, fewer_facts in _knock_outs(compiled, row, facts):
+        complaint = (
+            f"without {taken} the status turns from {expected} into {{status}}:"
+            " missing evidence may only lead to not_evidenced"
+        )
+        yield _Trial(where, fewer, fewer_facts, allowed, complaint)
 
 
 def _knock_outs(
-    compiled: CompiledCheck, row: dict[str, Any], facts: dict[str, Any] | None
-) -> Iterator[tuple[str, dict[str, Any], dict[str, Any] | None]]:
+    compiled: CompiledCheck, row: dict[str, Any], facts: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     for facet in compiled.facets:
         if row.get(facet) is not None:
             yield facet, {**row, facet: None}, facts
-    for name in facts or {}:
-        yield f"fact.{name}", row, {**(facts or {}), name: None}
+    for name in facts:
+        yield f"fact.{name}", row, {**facts, name: None}
 
 
-def _vacuous_problems(
-    catalogue: Catalogue, compiled: CompiledCheck, database: duckdb.DuckDBPyConnection
-) -> Iterator[Problem]:
-    status = status_of(database, compiled, row_of(compiled.schema, {}), None)
-    if status != Status.NOT_EVIDENCED.value:
-        yield Problem(
-            catalogue.where("checks", compiled.check.id, "pass"),
-            f"without any evidence the status is {status}",
-            "A check must rest on at least one facet or fact.",
-        )
+def _vacuous_trial(catalogue: Catalogue, compiled: CompiledCheck) -> _Trial:
+    return _Trial(
+        catalogue.where("checks", compiled.check.id, "pass"),
+        row_of(compiled.schema, {}),
+        {},
+        (Status.NOT_EVIDENCED.value,),
+        "without any evidence the status is {status}: a check rests on a facet or a fact",
+    )
 
 
-def status_of(
+def statuses_of(
     database: duckdb.DuckDBPyConnection,
     compiled: CompiledCheck,
-    row: dict[str, Any],
-    facts: dict[str, Any] | None,
+    rows: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+) -> list[str]:
+    """Return the status of each (row, facts), in one query over what the check reads."""
+    read = {*compiled.facets, *IDENTITY_COLUMNS}
+    columns = {name: kind for name, kind in compiled.schema.columns().items() if name in read}
+    selects = [
+        f"SELECT {number} AS trial, {_row_sql(compiled, columns, row, facts)}"
+        for number, (row, facts) in enumerate(rows)
+    ]
+    sql = f"SELECT {compiled.status_sql()} FROM ({' UNION ALL '.join(selects)}) AS row"
+    return [str(found[0]) for found in database.execute(f"{sql} ORDER BY trial").fetchall()]
+
+
+def _row_sql(
+    compiled: CompiledCheck,
+    columns: Mapping[str, str],
+    row: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> str:
-    """Return the status that `row` gets, with `facts` for the fact columns."""
-    columns = compiled.schema.columns()
-    values = ", ".join(f'{literal(row.get(n), kind)} AS "{n}"' for n, kind in columns.items())
-    given = facts or {}
+    values = [f'{literal(row.get(name), kind)} AS "{name}"' for name, kind in columns.items()]
     declared = fact_columns(compiled.facts)
-    unknown = sorted(set(given) - set(declared))
+    unknown = sorted(set(facts) - set(declared))
     if unknown:
         raise ExampleError(f"the check uses no fact {unknown[0]!r}")
     pairs = ", ".join(
-        f"{quoted(name)}: {literal(given.get(name), SQL_TYPES[column.type])}"
+        f"{quoted(name)}: {literal(facts.get(name), SQL_TYPES[column.type])}"
         for name, column in declared.items()
     )
-    fact = f", {{{pairs}}} AS fact" if pairs else ", NULL AS fact"
-    sql = f"SELECT {compiled.status_sql()} FROM (SELECT {values}{fact}) AS row"
-    found = database.execute(sql).fetchone()
-    return str(found[0]) if found else ""
+    values.append(f"{{{pairs}}} AS fact" if pairs else "NULL AS fact")
+    return ", ".join(values)
 
 
 # Facts
 
 
 def _fact_problems(
-    catalogue: Catalogue, fact: Fact, schemas: Mapping[str, TableSchema]
+    catalogue: Catalogue,
+    fact: Fact,
+    schemas: Mapping[str, TableSchema],
+    database: duckdb.DuckDBPyConnection,
 ) -> Iterator[Problem]:
     for name in (fact.subject, *fact.reads):
         if name not in schemas:
@@ -300,18 +382,22 @@ def _fact_problems(
     if not fact.examples:
         yield Problem(catalogue.where("facts", fact.id, "examples"), "a fact needs examples")
     for index in range(len(fact.examples)):
-        yield from _fact_example_problems(catalogue, fact, index, schemas)
+        yield from _fact_example_problems(catalogue, fact, index, schemas, database)
 
 
 def _fact_example_problems(
-    catalogue: Catalogue, fact: Fact, index: int, schemas: Mapping[str, TableSchema]
+    catalogue: Catalogue,
+    fact: Fact,
+    index: int,
+    schemas: Mapping[str, TableSchema],
+    database: duckdb.DuckDBPyConnection,
 ) -> Iterator[Problem]:
     """The example's values, and that nothing is known once no table could be read."""
     example = fact.examples[index]
     where = catalogue.where("facts", fact.id, "examples", str(index))
     try:
-        found = fact_values(fact, example, schemas)
-        blind = fact_values(fact, _unread(example, fact.reads), schemas)
+        found = fact_values(fact, example, schemas, database)
+        blind = fact_values(fact, _unread(example, fact.reads), schemas, database)
     except (ExampleError, duckdb.Error) as error:
         yield Problem(where, str(error).splitlines()[0])
         return
@@ -331,13 +417,19 @@ def _unread(example: FactExample, reads: Sequence[str]) -> FactExample:
 
 
 def fact_values(
-    fact: Fact, example: FactExample, schemas: Mapping[str, TableSchema]
+    fact: Fact,
+    example: FactExample,
+    schemas: Mapping[str, TableSchema],
+    database: duckdb.DuckDBPyConnection,
 ) -> dict[str, Any]:
-    """Return what the fact yields for the example's subject."""
-    with open_database(_AS_OF) as database:
-        subject = row_of(schemas[fact.subject], example.subject)
-        for name in sorted({fact.subject, *fact.reads}):
-            create_empty_table(database, schemas[name])
+    """Return what the fact yields for the example's subject.
+
+    `database` has an empty table for every schema, and is left so.
+    """
+    subject = row_of(schemas[fact.subject], example.subject)
+    tables = sorted({fact.subject, *fact.reads})
+    try:
+        for name in tables:
             rows = [row_of(schemas[name], row) for row in example.tables.get(name, ())]
             insert_rows(database, schemas[name], rows)
         if fact.subject not in example.tables:
@@ -349,13 +441,15 @@ def fact_values(
                 f"INSERT INTO units VALUES ('aws', {quoted(subject['account'])},"
                 f" {quoted(region)}, {quoted(name)}, {observed}, 'denied', [])"
             )
-        lock(database)
         materialise(database, fact)
-        source = row_source(fact.subject, [fact])
-        found = database.execute(
-            f"SELECT fact FROM {source} WHERE id = {quoted(subject['id'])}"
-        ).fetchone()
-    return dict(found[0]) if found else {}
+        source, wanted = row_source(fact.subject, [fact]), quoted(subject["id"])
+        found = database.execute(f"SELECT fact FROM {source} WHERE id = {wanted}").fetchone()
+        return dict(found[0]) if found else {}
+    finally:
+        for name in (*tables, "units"):
+            database.execute(f"DELETE FROM {name}")
+        database.execute(f"DROP TABLE IF EXISTS fact_{fact.id}")
+        database.execute(f"DROP TABLE IF EXISTS cover_{fact.id}")
 
 
 def _region_of(schema: TableSchema, subject: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ CREATE MACRO narrows(condition) AS
 -- Does an Allow statement open the resource to everyone, without a narrowing condition?
 CREATE MACRO is_public_statement(statement) AS
     statement.effect = 'Allow'
-    AND names_everyone(statement.principals)
+    AND (names_everyone(statement.principals) OR len(statement.not_principals) > 0)
     AND NOT any3(statement.conditions, lambda c: narrows(c));
 
 -- Does an Allow statement grant every action on every resource?

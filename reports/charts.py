@@ -23,6 +23,9 @@ class Style:
     word: str
 
 
+FONTS = "Pack Sans, Inter, sans-serif"
+"""Families for digits in a chart: those of the pack, of the site, of any reader."""
+
 _INK = "#14202b"
 STYLES = {
     "fail": Style("#8c2313", "#ffffff", "✗", "fail"),
@@ -69,14 +72,6 @@ def describe(counts: Mapping[str, int], order: Sequence[str]) -> str:
     return ", ".join(found) or "nothing to show"
 
 
-def gauge(percent: str | None, *, width: int = 120, height: int = 6) -> Markup:
-    """Return a thin bar that is filled to `percent` (text such as `62.5`); None stays empty."""
-    share = min(max(float(percent), 0.0), 100.0) / 100 if percent is not None else 0.0
-    fill = f'<rect width="{_number(share * width)}" height="{height}" fill="{_INK}"/>'
-    label = "no figure" if percent is None else f"{percent} percent"
-    return _svg(width, height, label, [_frame(width, height), fill if share else ""])
-
-
 def swatch(status: str, *, size: int = 9) -> Markup:
     """Return the small square that stands for a status in a legend."""
     return _svg(size, size, STYLES[status].word, [_box(status, 0.0, float(size), size)])
@@ -105,7 +100,7 @@ def _segment(status: str, number: int, left: float, length: float, height: int) 
         span = len(text) * _DIGIT_WIDTH + 4
         plate = _rectangle(left + length / 2 - span / 2, 2, span, height - 4, STYLES[status].fill)
     return (
-        f'{box}{plate}<text x="{x}" y="{y}" font-size="9" font-weight="600"'
+        f'{box}{plate}<text x="{x}" y="{y}" font-size="9" font-weight="600" font-family="{FONTS}"'
         f' text-anchor="middle" fill="{STYLES[status].ink}">{text}</text>'
     )
 

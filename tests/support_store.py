@@ -113,7 +113,7 @@ def write_buckets(
         reference = writer.keep_capture(capture(account, "get_bucket_encryption", answer))
         row = _bucket_row(schema, account, name, listed, reference)
         if index == 0:
-            _set(row, "encryption", "sse_algorithm", "NONE")
+            row["encryption"]["sse_algorithm"] = "NONE"
         elif index == len(names) - 1:
             gaps.append(_unread_encryption(row, key, reference))
         RowValidator(schema).clean(row)
@@ -203,13 +203,9 @@ def _bucket_row(
     for facet in schema.facets:
         row[facet.name] = {field.name: field.absent for field in facet.fields}
         row["captures"].setdefault(facet.name, [reference])
-    _set(row, "identity", "created", "2026-01-15T08:00:00")
-    _set(row, "encryption", "sse_algorithm", "AES256")
+    row["identity"]["created"] = "2026-01-15T08:00:00"
+    row["encryption"]["sse_algorithm"] = "AES256"
     return row
-
-
-def _set(row: dict[str, Any], facet: str, field: str, value: Any) -> None:
-    row[facet][field] = value
 
 
 def _unread_encryption(row: dict[str, Any], key: UnitKey, reference: str) -> Gap:

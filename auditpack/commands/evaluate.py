@@ -53,6 +53,7 @@ def assess_snapshot(
     context: Context, snapshot_id: str = "", frameworks: tuple[str, ...] = ()
 ) -> Assessment:
     """Judge a snapshot with the configured (or given) frameworks."""
+    from auditpack.config import cache_folder
     from controls.assessment import assess
     from evidence.snapshot import Snapshot
 
@@ -70,6 +71,7 @@ def assess_snapshot(
         context.signing_key(),
         owner_tags=context.config.owner_tags,
         memory_limit=context.config.memory_limit,
+        gate_passed=cache_folder() / "gate",
     )
 
 

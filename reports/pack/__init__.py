@@ -71,9 +71,7 @@ def next_pack_id(store: Store, assessment_id: str) -> str:
     return f"{prefix}{highest + 1:03d}"
 
 
-def render_pack(
-    view: ReportView, store: Store, certificate: Certificate, pack_id: str
-) -> Rendered:
+def render_pack(view: ReportView, store: Store, certificate: Certificate, pack_id: str) -> Rendered:
     """Return the unsigned PDF with its attachments: the same bytes for the same input."""
     from reports.pack.attachments import (
         INSTRUCTIONS,

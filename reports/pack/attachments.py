@@ -7,6 +7,7 @@ files byte for byte, so their digests are those that the signed manifests name.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,21 @@ FINDINGS = "findings.csv"
 GAPS = "gaps.jsonl"
 INSTRUCTIONS = "how-to-verify.txt"
 
+ALL_FINDINGS = 1_000_000
+"""Up to this many findings (some 400 MB as CSV) are attached whole."""
+
+OPEN_STATUSES = ("fail", "not_evidenced", "excepted")
+"""Statuses that are attached in any case."""
+
+_FINGERPRINT = re.compile(r"\A[0-9a-f]{64}\Z")
+_MEDIA_TYPES = {
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "csv": "text/csv",
+    "txt": "text/plain",
+    "pem": "application/x-pem-file",
+}
+
 
 @dataclass(frozen=True)
 class Attached:
@@ -35,6 +51,11 @@ class Attached:
     about: str
     relationship: str
     data: bytes
+
+    @property
+    def media_type(self) -> str:
+        """The media type, by the name's ending; never what a machine's own tables say."""
+        return _MEDIA_TYPES[self.name.rpartition(".")[2]]
 
     @cached_property
     def sha256(self) -> str:
@@ -78,23 +99,21 @@ def attach_evidence(
                 (snapshot / "gaps.jsonl").read_bytes(),
             ),
         ]
-        others = _other_certificates(store, certificate)
     except OSError as error:
         raise PackError(
             f"a sealed file could not be read: {error.strerror}",
             where=str(error.filename),
             mend="Run `auditpack verify` to see what is missing or damaged.",
         ) from error
-    files.append(Attached(FINDINGS, _findings_about(view), "Data", _findings(view)))
+    files.append(_findings(view))
     files.append(
         Attached(CERTIFICATE, "certificate of the pack's signer", "Supplement", certificate.pem)
     )
-    signers = manifest_signers(view, store)
-    files.extend(
-        Attached(name, "certificate of a manifest's signer", "Supplement", others[fingerprint])
-        for fingerprint, name in certificate_names(signers.values(), certificate).items()
-        if fingerprint != certificate.fingerprint and fingerprint in others
-    )
+    names = certificate_names(manifest_signers(view, store).values(), certificate)
+    for fingerprint, name in names.items():
+        if fingerprint != certificate.fingerprint:
+            about = "certificate of a manifest's signer"
+            files.append(Attached(name, about, "Supplement", _kept(store, fingerprint)))
     return in_order(files)
 
 
@@ -109,9 +128,7 @@ def manifest_signers(view: ReportView, store: Store) -> dict[str, str]:
     return {kind: store.manifest(kind, name).signed_by for kind, name in names.items()}
 
 
-def certificate_names(
-    fingerprints: Iterable[str], certificate: Certificate
-) -> Mapping[str, str]:
+def certificate_names(fingerprints: Iterable[str], certificate: Certificate) -> Mapping[str, str]:
     """Return the attachment that holds each certificate, by fingerprint."""
     named = {certificate.fingerprint: CERTIFICATE}
     for fingerprint in sorted(set(fingerprints)):
@@ -119,18 +136,31 @@ def certificate_names(
     return named
 
 
-def _other_certificates(store: Store, certificate: Certificate) -> dict[str, bytes]:
-    folder = store.root / "certificates"
-    files = sorted(folder.glob("*.pem")) if folder.is_dir() else []
-    return {f.stem: f.read_bytes() for f in files if f.stem != certificate.fingerprint}
+def _kept(store: Store, fingerprint: str) -> bytes:
+    """Return a certificate that the store keeps. A fingerprint is used in names and commands."""
+    path = store.root / "certificates" / f"{fingerprint}.pem"
+    if not _FINGERPRINT.match(fingerprint) or not path.is_file():
+        raise PackError(
+            "a manifest was signed with a certificate that the store does not hold",
+            where=fingerprint[:80],
+            mend="Run `auditpack verify` to see what is missing or damaged.",
+        )
+    return path.read_bytes()
 
 
-def _findings_about(view: ReportView) -> str:
+def _findings(view: ReportView) -> Attached:
+    """Return the findings: all of them, or in a very large assessment those that are open."""
     count = view.assessment.results["findings"]["count"]
-    return f"all {count:,} findings, one a line, with their capture references"
-
-
-def _findings(view: ReportView) -> bytes:
-    text = io.StringIO(newline="")
-    write_findings(view.assessment, "csv", text)
-    return text.getvalue().encode()
+    about = f"all {count:,} findings, one a line, with their capture references"
+    statuses: tuple[str, ...] = ()
+    if count > ALL_FINDINGS:
+        statuses = OPEN_STATUSES
+        about = (
+            f"all findings that fail, lack evidence or are excepted, of {count:,}; the store's"
+            " findings.parquet has every one"
+        )
+    buffer = io.BytesIO()
+    text = io.TextIOWrapper(buffer, "utf-8", newline="", write_through=True)
+    write_findings(view.assessment, "csv", text, statuses)
+    text.flush()
+    return Attached(FINDINGS, about, "Data", buffer.getvalue())

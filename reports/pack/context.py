@@ -7,14 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from controls.models import Check
 from evidence.keys import Certificate
 from evidence.units import UnitRecord
 from reports.pack.attachments import Attached
-from reports.pack.sections import Failure, GapGroup, Unknown, failures, gap_groups, unknowns
-from reports.pack.text import joined, plural, thousands
+from reports.pack.sections import (
+    Failure,
+    GapGroup,
+    Unknown,
+    failures,
+    gap_groups,
+    resources_per_check,
+    unknowns,
+)
+from reports.pack.text import joined, thousands
 from reports.pack.verifying import Step
 from reports.pack.words import FINDING_ORDER
-from reports.view import SEVERITY_ORDER, STATUS_ORDER, FrameworkView, ReportView
+from reports.view import SEVERITY_ORDER, FrameworkView, ReportView, RequirementView
 
 _TOP = 10
 
@@ -85,6 +94,28 @@ class PackContext:
     def failing_checks(self) -> int:
         """How many checks fail somewhere."""
         return sum(len(group) for _, group in self.failures)
+
+    @property
+    def most_findings(self) -> int:
+        """Findings of the severity that has most: the scale of the bars."""
+        return max((sum(counts.values()) for _, counts in self.severities), default=0)
+
+    @property
+    def per_check(self) -> int:
+        """How many resources a failing check lists at most."""
+        return resources_per_check([item.failed for _, group in self.failures for item in group])
+
+    def checks_by_state(
+        self, entry: RequirementView
+    ) -> list[tuple[str, list[tuple[Check, Mapping[str, int]]]]]:
+        """Return a requirement's checks by the worst status among their findings."""
+        by_check = self.view.assessment.results["findings"]["by_check"]
+        found: dict[str, list[tuple[Check, Mapping[str, int]]]] = {}
+        for check in entry.checks:
+            counts = by_check.get(check.id, {})
+            state = next((name for name in FINDING_ORDER if counts.get(name, 0)), "not_applicable")
+            found.setdefault(state, []).append((check, counts))
+        return [(state, found[state]) for state in FINDING_ORDER if state in found]
 
     def account(self, account: str) -> str:
         """Return an account as `production (123456789012)`."""
@@ -217,14 +248,3 @@ def in_words(counts: Mapping[str, int]) -> str:
     words |= {"pass": "pass", "not_applicable": "not applicable"}
     parts = [f"{thousands(counts[k])} {words[k]}" for k in FINDING_ORDER if counts.get(k, 0)]
     return joined(parts) or "no findings"
-
-
-def overview(view: ReportView) -> list[str]:
-    """Return the summary's opening sentences, one a framework."""
-    found = []
-    for item in view.frameworks:
-        counts = [(item.statuses.get(status, 0), status.replace("_", " ")) for status in STATUS_ORDER]
-        parts = joined(f"{thousands(number)} {word}" for number, word in counts if number)
-        total = plural(len(item.requirements), "requirement")
-        found.append(f"{item.framework.title}: of {total}, {parts or 'none was judged'}.")
-    return found

@@ -7,7 +7,7 @@ assessment, the PDF identifier from its id, and nothing from the clock.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from evidence.canonical import sha256_hex
 from reports import charts
 from reports.pack import text
 from reports.pack.attachments import Attached
-from reports.pack.context import PackContext, in_words, overview
+from reports.pack.context import PackContext, in_words
 from reports.pack.errors import MissingLibrariesError, PackError
 from reports.pack.words import FINDING_ORDER, GAP_MEANINGS, GLOSSARY, REQUIREMENT_MEANINGS
-from reports.view import STATUS_ORDER
+from reports.view import SEVERITY_ORDER, STATUS_ORDER
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLE = Path(__file__).parent / "style.css"
@@ -53,7 +53,6 @@ def render_html(context: PackContext) -> str:
             "percent": text.percent,
             "day": text.day,
             "moment": text.moment,
-            "spaced": text.spaced,
             "joined": text.joined,
             "in_words": in_words,
         }
@@ -63,9 +62,9 @@ def render_html(context: PackContext) -> str:
             "charts": charts,
             "styles": charts.STYLES,
             "plural": text.plural,
-            "overview": overview(context.view),
             "finding_order": FINDING_ORDER,
             "status_order": STATUS_ORDER,
+            "severity_order": SEVERITY_ORDER,
             "requirement_meanings": REQUIREMENT_MEANINGS,
             "gap_meanings": GAP_MEANINGS,
             "glossary": GLOSSARY,
@@ -100,7 +99,7 @@ def render_pdf(context: PackContext) -> Rendered:
         )
         _describe(document.metadata, context)
         pdf = document.write_pdf(
-            finisher=_tidy,
+            finisher=_tidied(context.attachments),
             pdf_variant="pdf/a-3b",
             pdf_tags=True,
             output_intent="srgb",
@@ -153,7 +152,7 @@ def _describe(metadata: Any, context: PackContext) -> None:
     )
     metadata.keywords = [text.printable(item.framework.title) for item in view.frameworks]
     metadata.generator = f"auditpack {view.tool_version}"
-    metadata.created = metadata.modified = _as_of(context).isoformat()
+    metadata.created = metadata.modified = f"{_as_of(context):%Y-%m-%dT%H:%M:%SZ}"
     metadata.lang = _LANGUAGE
 
 
@@ -184,9 +183,23 @@ def _attachments(weasyprint: Any, context: PackContext) -> Sequence[Any]:
     return [attached(file) for file in context.attachments]
 
 
-def _tidy(_document: Any, pdf: Any) -> None:
-    """Name each associated file once: WeasyPrint lists an attachment twice in /AF."""
-    files = pdf.catalog.get("AF")
-    if files is not None:
-        once = list(dict.fromkeys(files))
-        files[:] = once
+def _tidied(files: Sequence[Attached]) -> Callable[[Any, Any], None]:
+    """Return what WeasyPrint runs before it writes the PDF.
+
+    It names each associated file once (WeasyPrint lists them twice in /AF) and sets media types
+    that do not depend on the machine's own table of them.
+    """
+
+    def tidy(_document: Any, pdf: Any) -> None:
+        if files:
+            pdf.catalog["AF"][:] = list(dict.fromkeys(pdf.catalog["AF"]))
+        entries = [item for item in pdf.objects if _is_file_entry(item)]
+        for file, entry in zip(files, entries, strict=True):
+            stream = pdf.objects[int(entry["EF"]["F"].split()[0])]
+            stream.extra["Subtype"] = "/" + file.media_type.replace("/", "#2f")
+
+    return tidy
+
+
+def _is_file_entry(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("Type") == "/Filespec"

@@ -18,6 +18,7 @@ from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, SimpleSigner
+from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from evidence.keys import SigningKey
@@ -35,7 +36,7 @@ class _Writer(IncrementalPdfFileWriter):
 
 
 class _Signer(PdfSigner):
-    """Signs at a given time instead of the clock's."""
+    """Signs at a given time instead of the clock's, and keeps the PDF at version 1.7."""
 
     def __init__(self, *args: Any, signed_at: datetime.datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,6 +47,11 @@ class _Signer(PdfSigner):
         session = super().init_signing_session(*args, **kwargs)
         session.system_time = self._signed_at
         return session
+
+    def register_extensions(self, pdf_out: Any, *, md_algorithm: str) -> None:
+        """Declare PAdES only: for ECDSA pyHanko would raise the version to 2.0, past PDF/A-3."""
+        del md_algorithm
+        pdf_out.register_extension(ESIC_EXTENSION_1)
 
 
 def sign_pdf(
@@ -93,5 +99,5 @@ def _cms_signer(key: SigningKey) -> SimpleSigner:
     return SimpleSigner(
         signing_cert=asn1_x509.Certificate.load(key.certificate.x509.public_bytes(der)),
         signing_key=asn1_keys.PrivateKeyInfo.load(private),
-        cert_registry=SimpleCertificateStore(),
+        cert_registry=SimpleCertificateStore(),  # type: ignore[no-untyped-call, unused-ignore]
     )

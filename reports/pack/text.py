@@ -26,8 +26,19 @@ FONTS = {
 """Bundled font files and their names. Their licences (SIL OFL 1.1) lie beside them."""
 
 _MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 _SPACES = {"\n", "\t", " "}
 
@@ -35,7 +46,7 @@ _SPACES = {"\n", "\t", " "}
 @lru_cache(maxsize=1)
 def drawable() -> frozenset[int]:
     """Return the code points that the bundled fonts draw, in every weight."""
-    from fontTools.ttLib import TTFont
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped, unused-ignore]
 
     maps = {name: set(TTFont(FONT_FOLDER / name, lazy=True).getBestCmap()) for name in FONTS}
     sans = maps["Inter-Regular.ttf"] & maps["Inter-SemiBold.ttf"]
@@ -114,11 +125,6 @@ def parsed_moment(value: str) -> datetime.datetime | None:
     except ValueError:
         return None
     return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
-
-
-def spaced(digest: str, *, group: int = 8) -> str:
-    """Return a digest in groups, easier to compare by eye. Not for what is to be copied."""
-    return " ".join(digest[start : start + group] for start in range(0, len(digest), group))
 
 
 def joined(items: Iterable[str], *, limit: int = 0) -> str:

@@ -17,6 +17,7 @@ from evidence.manifest import MANIFEST_NAME, PAYLOAD_TYPE
 from evidence.segments import read_line
 from evidence.snapshot import LEAVES_FILE
 from reports.pack.attachments import ASSESSMENT_MANIFEST, SNAPSHOT_MANIFEST, Attached
+from reports.pack.text import printable
 from reports.view import ReportView
 
 LONGEST_LINE = 100
@@ -50,7 +51,8 @@ def find_example(view: ReportView) -> Example | None:
     for check in view.checks:
         for finding in check.failures:
             if finding.captures:
-                about = f"{finding.check_id} fails for {finding.resource_name or finding.resource_id}"
+                name = finding.resource_name or finding.resource_id
+                about = f"{finding.check_id} fails for {name}"
                 return _example(view, about, finding.captures[0])
     for unit in view.units:
         if unit.captures:
@@ -90,7 +92,7 @@ def steps(
     ]
     example = find_example(view)
     if example is not None:
-        found.extend([_record_step(view, example), _tree_step(view, example)])
+        found.extend([_record_step(view, example), _tree_step(example)])
     return found
 
 
@@ -105,15 +107,22 @@ def _assign(name: str, value: str) -> list[str]:
 
 
 def as_text(found: Sequence[Step]) -> str:
-    """Return the steps as plain text, to be attached: a shell script with the words as comments."""
+    """Return the steps as plain text, to be attached: the words are comments of one line each.
+
+    A resource's name may be in the words: it must not reach the shell that this is pasted into.
+    """
     lines = [
         "# How to verify this pack. Run in the folder of the evidence store, step by step.",
         "# Needed: pdfsig and pdfdetach (poppler-utils), openssl, zstd, jq, python3, coreutils.",
     ]
     for number, step in enumerate(found, start=1):
-        lines += ["", f"# {number}. {step.title}", f"# {step.about}", *step.commands]
-        lines.append(f"# expected: {step.expect}")
+        lines += ["", _comment(f"{number}. {step.title}"), _comment(step.about), *step.commands]
+        lines.append(_comment(f"expected: {step.expect}"))
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    return f"# {' '.join(printable(text).split())}"
 
 
 def _signature_step(pack_id: str) -> Step:
@@ -149,8 +158,13 @@ def _certificate_step(names: Sequence[str]) -> Step:
         "The signer is who it should be",
         "Compare the fingerprint with the one on the cover of this pack, and with the one that the"
         " organisation gave you in another way: a call, a meeting, an earlier pack.",
-        tuple(f'openssl x509 -in "$WORK/{n}" -noout -subject -fingerprint -sha256' for n in names),
-        "the fingerprint that you know.",
+        (
+            f"for CERTIFICATE in {' '.join(names)}; do",
+            '  openssl x509 -in "$WORK/$CERTIFICATE" -noout -subject -fingerprint -sha256 \\',
+            "    | tr -d : | tr A-F a-f",
+            "done",
+        ),
+        "the subject and the fingerprint that you know.",
     )
 
 
@@ -164,7 +178,8 @@ def _manifests_step(certificates: Mapping[str, str]) -> Step:
         (
             "check_dsse() {",
             '  jq -r .payload "$WORK/$1-manifest.dsse.json" | base64 -d > "$WORK/$1.statement"',
-            '  jq -r ".signatures[0].sig" "$WORK/$1-manifest.dsse.json" | base64 -d > "$WORK/$1.sig"',
+            '  jq -r ".signatures[0].sig" "$WORK/$1-manifest.dsse.json" \\',
+            '    | base64 -d > "$WORK/$1.sig"',
             f"  {{ printf '{head} %s ' $(wc -c < \"$WORK/$1.statement\")",
             '    cat "$WORK/$1.statement"; } > "$WORK/$1.signed"',
             '  openssl x509 -in "$WORK/$2" -noout -pubkey > "$WORK/$1.key"',
@@ -186,7 +201,8 @@ def _links_step() -> Step:
         (
             'jq -r .predicate.snapshot.manifest_sha256 "$WORK/assessment.statement"',
             f'sha256sum < "$WORK/{SNAPSHOT_MANIFEST}"',
-            f"jq -r '{subject}' \"$WORK/assessment.statement\"",
+            f"jq -r '{subject}' \\",
+            '  "$WORK/assessment.statement"',
             'sha256sum < "$WORK/assessment.json"',
         ),
         "the first two digests are equal, and so are the last two.",
@@ -205,7 +221,8 @@ def _files_step(view: ReportView) -> Step:
             f'cmp "$FOLDER/{MANIFEST_NAME}" "$WORK/{manifest}"',
             "jq -r '.subject[] | .digest.sha256 + \"  \" + .name' \\",
             f'  "$WORK/{kind}.statement" > "$WORK/{kind}.sums"',
-            f'(cd "$FOLDER" && sha256sum --quiet -c "$WORK/{kind}.sums") && echo "{kind} unchanged"',
+            f'(cd "$FOLDER" && sha256sum --quiet -c "$WORK/{kind}.sums") \\',
+            f'  && echo "{kind} unchanged"',
         ]
     return Step(
         "Every file in the store is as it was sealed",
@@ -219,7 +236,7 @@ def _record_step(view: ReportView, example: Example) -> Step:
     digest = {
         "as received": 'jq -j .body "$WORK/record.json" | sha256sum',
         "as received, base64": 'jq -j .body "$WORK/record.json" | base64 -d | sha256sum',
-    }.get(example.body_is, "jq .redactions \"$WORK/record.json\"")
+    }.get(example.body_is, 'jq .redactions "$WORK/record.json"')
     expect = (
         "the record, then the same digest twice: these are the bytes that the cloud sent."
         if example.body_is != "redacted"
@@ -241,7 +258,7 @@ def _record_step(view: ReportView, example: Example) -> Step:
     )
 
 
-def _tree_step(view: ReportView, example: Example) -> Step:
+def _tree_step(example: Example) -> Step:
     """RFC 6962, 2.1: leaves are SHA-256(0x00 || record), nodes SHA-256(0x01 || left || right)."""
     return Step(
         "That record was there when the snapshot was sealed",
@@ -250,18 +267,18 @@ def _tree_step(view: ReportView, example: Example) -> Step:
             "{ printf '\\000'; tr -d '\\n' < \"$WORK/record.json\"; } | sha256sum",
             f'tail -c +{example.leaf * 32 + 1} "$SNAPSHOT/{LEAVES_FILE}" | head -c 32 \\',
             "  | od -An -v -tx1 | tr -d ' \\n'; echo",
-            f'python3 - "$SNAPSHOT/{LEAVES_FILE}" <<\'END\'',
+            f"python3 - \"$SNAPSHOT/{LEAVES_FILE}\" <<'END'",
             "import hashlib, sys",
             "def root(leaves):",
             "    if len(leaves) == 1:",
             "        return leaves[0]",
             "    half = 1 << (len(leaves) - 1).bit_length() - 1",
-            '    pair = root(leaves[:half]) + root(leaves[half:])',
+            "    pair = root(leaves[:half]) + root(leaves[half:])",
             '    return hashlib.sha256(b"\\x01" + pair).digest()',
             'data = open(sys.argv[1], "rb").read()',
             "print(root([data[i:i + 32] for i in range(0, len(data), 32)]).hex())",
             "END",
             'jq -r .predicate.merkle_tree.root "$WORK/snapshot.statement"',
         ),
-        "the first two digests are equal (the record is a leaf), and so are the last two (the root).",
+        "the first two digests are equal (the record is a leaf), and so are the last two (root).",
     )

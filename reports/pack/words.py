@@ -16,7 +16,7 @@ REQUIREMENT_MEANINGS = {
 
 GAP_MEANINGS = {
     "denied": "The cloud refused the call: the collecting identity lacks the permission."
-    " `auditpack permissions` prints the policy that grants what is needed.",
+    " The command auditpack permissions prints the policy that grants what is needed.",
     "not_enabled": "The service or region is not switched on in the account, so it could not"
     " answer.",
     "throttled": "The cloud kept refusing for reasons of load, also after repeated attempts."

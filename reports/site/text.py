@@ -1,7 +1,7 @@
 """Text for people: bodies indented without changing a token, and characters that hide made visible.
 
-The pretty printers only add white space between tokens, so what a reader sees is what the cloud
-sent: numbers keep their digits, keys their order, duplicates stay.
+The pretty printers change white space between tokens and nothing else, so what a reader sees is
+what the cloud sent: numbers keep their digits, keys their order, duplicates stay.
 """
 
 from __future__ import annotations
@@ -27,10 +27,18 @@ def pretty(body: str) -> tuple[str, str]:
     """Return (text, form): the body indented where it is JSON or XML, else as it is."""
     start = body.lstrip()[:1]
     if start and start in "{[":
-        return pretty_json(body), "JSON, indented for reading"
-    if start == "<":
-        return pretty_xml(body), "XML, indented for reading"
-    return body, "as text"
+        indented, form = pretty_json(body), "JSON, indented for reading"
+    elif start == "<":
+        indented, form = pretty_xml(body), "XML, indented for reading"
+    else:
+        return body, "as it is"
+    if _without_space(indented) != _without_space(body):
+        return body, "as it is"
+    return indented, form
+
+
+def _without_space(text: str) -> str:
+    return "".join(text.split())
 
 
 def pretty_json(body: str) -> str:
