@@ -32,11 +32,11 @@ def open_database(as_of: str, *, memory_limit: str = "") -> duckdb.DuckDBPyConne
     moment = as_of.replace("T", " ").removesuffix("Z").split("+")[0]
     database.execute(
         f"CREATE MACRO days_since(moment) AS"
-        f" date_diff('second', moment, TIMESTAMP '{moment}') // 86400"
+        f" CAST(floor(date_diff('second', moment, TIMESTAMP '{moment}') / 86400.0) AS BIGINT)"
     )
     database.execute(
         f"CREATE MACRO days_until(moment) AS"
-        f" date_diff('second', TIMESTAMP '{moment}', moment) // 86400"
+        f" CAST(floor(date_diff('second', TIMESTAMP '{moment}', moment) / 86400.0) AS BIGINT)"
     )
     database.execute(UNITS_DDL)
     return database

@@ -36,6 +36,11 @@ FUNCTIONS = frozenset(
         "grants_everything",
         "days_since",
         "days_until",
+        "allows_everything",
+        "allows_whole_service",
+        "allows_everywhere",
+        "allowed_everywhere",
+        "escalation_routes",
         # plain functions that give NULL for NULL
         "abs",
         "array_to_string",
@@ -89,8 +94,21 @@ _SQLGLOT_NAMES = {
     "sort_array": "list_sort",
     "array_sort": "list_sort",
 }
-_REASON_ONLY = frozenset({"list_filter", "list_transform", "array_to_string", "flatten"})
-"""Functions that drop NULL elements: fine in a reason text, never in a verdict."""
+_REASON_ONLY = frozenset(
+    {
+        "allowed_everywhere",
+        "array_to_string",
+        "flatten",
+        "greatest",
+        "least",
+        "list_concat",
+        "list_distinct",
+        "list_filter",
+        "list_sort",
+        "list_transform",
+    }
+)
+"""Functions that pass over what is NULL: fine in a reason text, never in a verdict."""
 
 _FORBIDDEN: dict[Any, str] = {
     exp.Subquery: "a subquery (put joins in a fact)",

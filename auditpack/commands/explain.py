@@ -63,7 +63,8 @@ def _requirement(name: str, catalogue: Catalogue) -> dict[str, Any]:
 
     prefix, _, wanted = name.partition(":")
     plain = prefix.lower().replace("-", "_")
-    framework = catalogue.framework(plain)
+    starting = [known for known in catalogue.frameworks if known.startswith(plain)]
+    framework = catalogue.framework(starting[0] if len(starting) == 1 else plain)
     for requirement in framework.requirements:
         if requirement.id.lower() == wanted.lower():
             checks = catalogue.checks_of_requirement(framework, requirement.id)

@@ -216,6 +216,15 @@ def open_accounts(scope: AwsScope) -> list[OpenedAccount]:
     failures = [account.failure for account in opened if account.failure is not None]
     if failures and len(failures) == len(opened):
         raise failures[0]
+    seen: set[str] = set()
+    for account in opened:
+        if account.id in seen:
+            raise UsageError(
+                f"account {account.id} is there twice",
+                where="aws.accounts",
+                mend="Name each account once; two roles of one account are one account.",
+            )
+        seen.add(account.id)
     return opened
 
 
