@@ -13,10 +13,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import jmespath
+import jmespath.functions
 from jmespath.parser import ParsedResult
 
 from collectors.fields import FacetSpec, FieldSpec
 from collectors.policies import PolicyFormatError, policy_statements
+
+
+class _Functions(jmespath.functions.Functions):
+    """Functions that resource types may use besides JMESPath's own."""
+
+    @jmespath.functions.signature({"types": ["string", "null"]}, {"types": ["string"]})
+    def _func_after_last(self, text: str | None, separator: str) -> str | None:
+        """after_last(text, separator): what follows the last separator, or the whole text."""
+        return None if text is None else text.rpartition(separator)[2]
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 
 @functools.lru_cache(maxsize=4096)
@@ -25,8 +38,8 @@ def _compiled(expression: str) -> ParsedResult:
 
 
 def search(expression: str, value: Any) -> Any:
-    """Evaluate JMESPath `expression` over `value`."""
-    return _compiled(expression).search(value)
+    """Evaluate JMESPath `expression` over `value`; `after_last(text, separator)` is ours."""
+    return _compiled(expression).search(value, options=_OPTIONS)
 
 
 def plain(value: Any) -> Any:

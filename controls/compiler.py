@@ -78,6 +78,12 @@ class CompiledCheck:
                 "CASE WHEN fact_missing IS NOT NULL THEN 'not everything could be read: '"
                 " || fact_missing END"
             )
+        parts.extend(
+            f"CASE WHEN fact_missing IS NULL AND fact.{name} IS NULL THEN"
+            f" {quoted(name.replace('_', ' '))} || ' is not known: a value it follows from was not"
+            f" observed' END"
+            for name in sorted({*self.applies.facts, *self.passes.facts})
+        )
         if not parts:
             return "'the answer holds no value to judge'"
         joined = f"nullif(concat_ws('; ', {', '.join(parts)}), '')"

@@ -60,12 +60,18 @@ CREATE MACRO narrows(condition) AS
                       'aws:sourceip', 'aws:vpcsourceip', 's3:dataaccesspointaccount',
                       's3:dataaccesspointarn', 'kms:calleraccount', 'kms:viaservice',
                       'lambda:eventsourcetoken', 'elasticfilesystem:accesspointarn')
-    AND condition.operator NOT IN ('null', 'bool')
-    AND NOT starts_with(condition.operator, 'stringnot')
-    AND NOT starts_with(condition.operator, 'arnnot')
-    AND NOT starts_with(condition.operator, 'notip')
+    AND NOT starts_with(condition.operator, 'forallvalues:')
+    AND regexp_matches(condition.operator, '^(foranyvalue:)?(string|arn|ip|numeric)')
+    AND NOT contains(condition.operator, 'not')
     AND NOT contains(condition.operator, 'ifexists')
-    AND all3(condition.values, lambda v: v NOT IN ('*', '0.0.0.0/0', '::/0', 'arn:aws:*'));
+    AND len(condition.values) > 0
+    AND all3(condition.values, lambda v: NOT is_wide_value(v));
+
+-- A condition value that stands for anybody: a lone wildcard, every address, or an ARN that names
+-- neither an account nor a resource.
+CREATE MACRO is_wide_value(value) AS
+    value IN ('*', '0.0.0.0/0', '::/0')
+    OR regexp_matches(value, '^arn:[^:]*:[^:]*:[^:]*:[*]?:[*]');
 
 -- Does an Allow statement open the resource to everyone, without a narrowing condition?
 CREATE MACRO is_public_statement(statement) AS

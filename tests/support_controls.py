@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from controls.assessment import Assessment, assess
 from controls.catalogue import Catalogue
 from controls.models import Check, Control, Fact, Framework
 from evidence.capture import Exchange, capture_line
@@ -291,6 +292,32 @@ def _capture(unit: Unit, operation: str, resource: str) -> bytes:
         redactions=(),
         parameters=f'{{"Id":"{resource}"}}',
     )
+
+
+EXAMPLES = [
+    {"expect": "pass", "encryption": {"algorithm": "AES256"}},
+    {"expect": "fail", "encryption": {}},
+    {"expect": "not_evidenced"},
+]
+"""Examples that make a check of `encryption.algorithm <> 'NONE'` whole."""
+
+
+def sound_check(name: str = "encrypted", **changes: Any) -> dict[str, Any]:
+    """A check that passes the gate: vaults are encrypted."""
+    return check_yaml(name, "encryption.algorithm <> 'NONE'", examples=EXAMPLES, **changes)
+
+
+def assessed(
+    folder: Path, units: Sequence[Unit], checks: Sequence[dict[str, Any]], **options: Any
+) -> Assessment:
+    """Seal a snapshot in `folder`, judge it by `checks`, and return the sealed assessment."""
+    snapshot = sealed_snapshot(folder / "store", units)
+    requirements = {"1": sorted({check["control"] for check in checks})}
+    catalogue = make_catalogue(
+        folder / "catalogue", checks, frameworks=[framework_yaml("soc", requirements)]
+    )
+    store = Store.open(folder / "store")
+    return assess(store, snapshot, catalogue, SCHEMAS, ["soc"], signing_key(), **options)
 
 
 @functools.cache

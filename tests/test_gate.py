@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from support_controls import (
+    EXAMPLES,
+    HOME,
     SCHEMAS,
     check_yaml,
     column,
@@ -22,11 +24,6 @@ from controls.gate import Problem, check_catalogue, require_sound
 from controls.hygiene import hygiene_problems
 from evidence.errors import DataError
 
-EXAMPLES = [
-    {"expect": "pass", "encryption": {"algorithm": "AES256"}},
-    {"expect": "fail", "encryption": {}},
-    {"expect": "not_evidenced"},
-]
 ENCRYPTED = "encryption.algorithm <> 'NONE'"
 
 
@@ -154,7 +151,7 @@ def test_an_example_that_the_table_cannot_hold_is_reported(
     check = check_yaml("encrypted", ENCRYPTED, examples=[*EXAMPLES, example])
     found = only(problems_of(tmp_path, check))
     assert said in found.what
-    assert found.where.endswith(": examples.3")
+    assert ": examples" in found.where
 
 
 def test_a_verdict_that_turns_when_evidence_is_taken_away_is_a_knock_out(tmp_path: Path) -> None:
@@ -172,16 +169,16 @@ def test_a_verdict_that_turns_when_evidence_is_taken_away_is_a_knock_out(tmp_pat
     found = [
         problem for problem in problems_of(tmp_path, check) if "without network" in problem.what
     ]
-    assert found[0].what == "without network the status turns from pass into fail"
     assert found[0].where.endswith(": examples.0")
-    assert found[0].mend == "Missing evidence may only lead to not_evidenced."
+    assert found[0].what.startswith("without network the status turns from pass into fail")
+    assert "missing evidence may only lead to not_evidenced" in found[0].what
 
 
 def test_a_check_that_needs_no_evidence_at_all_is_vacuous(tmp_path: Path) -> None:
     check = check_yaml("named", "name <> ''", examples=[])
     found = [item for item in problems_of(tmp_path, check) if "without any" in item.what]
-    assert only(found).what == "without any evidence the status is pass"
-    assert only(found).mend == "A check must rest on at least one facet or fact."
+    assert only(found).what.startswith("without any evidence the status is pass")
+    assert only(found).where.endswith(": pass")
 
 
 def test_require_sound_raises_the_first_problem_and_counts_the_rest(tmp_path: Path) -> None:
@@ -192,6 +189,18 @@ def test_require_sound_raises_the_first_problem_and_counts_the_rest(tmp_path: Pa
     assert "(and 2 more: run `auditpack lint`)" in caught.value.what
     assert caught.value.where.startswith(str(tmp_path / "checks" / "one.yaml"))
     assert caught.value.exit_code == 2
+
+
+def test_a_catalogue_that_passed_is_remembered_and_a_changed_one_is_not(tmp_path: Path) -> None:
+    passed, folder = tmp_path / "passed", tmp_path / "catalogue"
+    sound = check_yaml("encrypted", ENCRYPTED, examples=EXAMPLES)
+    require_sound(make_catalogue(folder, [sound]), SCHEMAS, passed=passed)
+    assert len(list(passed.iterdir())) == 1
+    changed = make_catalogue(folder, [{**sound, "pass": "encryption.algorithm = 'NONE'"}])
+    for schemas, catalogue in ((SCHEMAS, changed), ({"aws_home": HOME}, load_folder(folder))):
+        with pytest.raises(DataError):
+            require_sound(catalogue, schemas, passed=passed)
+    assert len(list(passed.iterdir())) == 1, "what failed is not remembered"
 
 
 # -------------------------------------------------------------------------------------- facts

@@ -18,13 +18,31 @@ def permissions() -> None:
 @click.option(
     "--format", "kind", type=click.Choice(["json", "terraform"]), default="json", show_default=True
 )
+@click.option("--split", is_flag=True, help="As JSON: a list of policies that AWS's limit allows.")
 @common_options
-def aws(context: Context, *, kind: str) -> None:
-    """Print the IAM policy for AWS, derived from the resource types in scope."""
-    from collectors.aws.permissions import policy_as_terraform, policy_document
+def aws(context: Context, *, kind: str, split: bool) -> None:
+    """Print the IAM policy for AWS, derived from the resource types in scope.
+
+    One policy is printed whole: it fits as an inline policy of a role. A managed policy may have
+    6,144 characters; --split and Terraform keep to that.
+    """
+    from collectors.aws.permissions import (
+        LONGEST_MANAGED_POLICY,
+        policy_as_terraform,
+        policy_document,
+        policy_documents,
+        policy_length,
+    )
 
     specs = list(context.config.aws_scope(context.type_folders).chosen_types().values())
     if kind == "terraform":
         click.echo(policy_as_terraform(specs))
-    else:
-        click.echo(json.dumps(policy_document(specs), indent=2))
+        return
+    document = policy_document(specs)
+    click.echo(json.dumps(policy_documents(specs) if split else document, indent=2))
+    length = policy_length(document)
+    if length > LONGEST_MANAGED_POLICY and not split:
+        context.output.remark(
+            f"{length} characters: too long for one managed policy ({LONGEST_MANAGED_POLICY})."
+            " Attach it to the role as an inline policy, or use --split."
+        )

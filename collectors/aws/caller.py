@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
@@ -10,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.paginate import Paginator
 
 from collectors.aws.models import operation_model, paginator_config
@@ -68,51 +69,52 @@ class Caller:
         self._shared = shared
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, str, str, str], Future[Answer]] = {}
+        self._made: dict[tuple[str, str, str, str], Future[list[Answer]]] = {}
 
     def ask(self, call: Call, service: str, region: str, params: dict[str, Any]) -> Answer:
-        """Make a call and return the answer of all its pages merged.
+        """Make a call and return the answer of all its pages merged."""
+        pages = list(self.pages(call, service, region, params))
+        last = pages[-1]
+        if last.outcome is Outcome.OK:
+            keys = _result_keys(service, call.operation)
+            data = functools.reduce(
+                lambda first, second: _merge(first, second, keys), (page.data for page in pages)
+            )
+            last = replace(last, data=data)
+        lines = tuple(line for page in pages for line in page.lines)
+        return replace(last, lines=lines, redactions=sum(page.redactions for page in pages))
 
-        A call that another resource type made already, with the same parameters, is not made
-        again: its answer and captures are used.
+    def pages(
+        self, call: Call, service: str, region: str, params: dict[str, Any]
+    ) -> Iterator[Answer]:
+        """Yield one answer a page; a page that fails is the last, with its outcome.
+
+        A call that was made before with the same parameters, and may be shared, is not made again:
+        its answers and captures are used.
         """
-        key = (service, region, call.operation, parameters_text(params))
         if (service, call.operation) not in self._shared:
-            return self._ask(call, service, region, params)
+            yield from self._pages(call, service, region, params)
+            return
+        key = (service, region, call.operation, parameters_text(params))
         with self._lock:
             future = self._made.get(key)
             mine = future is None
             if future is None:
                 future = self._made[key] = Future()
-        if not mine:
-            return replace(future.result(), reused=True)
-        try:
-            answer = replace(self._ask(call, service, region, params), shared=True)
-        except BaseException as error:
-            future.set_exception(error)
-            raise
-        future.set_result(answer)
-        return answer
+        if mine:
+            try:
+                made = self._pages(call, service, region, params)
+                future.set_result([replace(answer, shared=True) for answer in made])
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+            yield from future.result()
+            return
+        yield from (replace(answer, reused=True) for answer in future.result())
 
-    def _ask(self, call: Call, service: str, region: str, params: dict[str, Any]) -> Answer:
-        merged: Any = None
-        lines: list[bytes] = []
-        redactions = 0
-        for answer in self.pages(call, service, region, params):
-            lines.extend(answer.lines)
-            redactions += answer.redactions
-            if answer.outcome is not Outcome.OK:
-                return Answer(
-                    call.operation, answer.outcome, None, answer.detail, tuple(lines), redactions
-                )
-            keys = _result_keys(service, call.operation)
-            merged = answer.data if merged is None else _merge(merged, answer.data, keys)
-        return Answer(call.operation, Outcome.OK, merged, "", tuple(lines), redactions)
-
-    def pages(
+    def _pages(
         self, call: Call, service: str, region: str, params: dict[str, Any]
     ) -> Iterator[Answer]:
-        """Yield one answer a page; a page that fails is the last, with its outcome."""
         pages = self._raw_pages(call, service, region, params)
         while True:
             with self.session.recorder.recording() as exchanges:
@@ -120,7 +122,7 @@ class Caller:
                     response = next(pages, None)
                 except Exception as error:  # noqa: BLE001  (this call's outcome, never the run's end)
                     page = self._page(service, exchanges, None)
-                    yield self._failed(call, error, page)
+                    yield self._failed(call, service, region, error, page)
                     return
             if response is None:
                 return
@@ -129,9 +131,13 @@ class Caller:
                 call.operation, Outcome.OK, page.data, "", tuple(page.lines), page.redactions
             )
 
-    def _failed(self, call: Call, error: Exception, page: _Page) -> Answer:
+    def _failed(
+        self, call: Call, service: str, region: str, error: Exception, page: _Page
+    ) -> Answer:
         outcome = classify(error, call.absent, call.not_enabled)
         detail, _ = self._redactor.redact_text(_detail(error))
+        if isinstance(error, EndpointConnectionError) and not self.session.offers(service, region):
+            outcome, detail = Outcome.ABSENT, f"{service} is not offered in {region}"
         return Answer(call.operation, outcome, None, detail, tuple(page.lines), page.redactions)
 
     def _raw_pages(

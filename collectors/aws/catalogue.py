@@ -33,12 +33,16 @@ def load_resource_types(folders: Iterable[Path] = ()) -> dict[str, AwsResourceTy
 
 
 def shared_calls(specs: Iterable[AwsResourceType]) -> frozenset[tuple[str, str]]:
-    """Return the (service, method) pairs that more than one type may call."""
+    """Return the (service, method) pairs that may be asked more than once with the same parameters.
+
+    These are calls of several types, calls whose parameters do not depend on the item, and calls
+    that an item makes in another region than its unit's.
+    """
     seen: set[tuple[str, str]] = set()
     shared: set[tuple[str, str]] = set()
     for spec in specs:
         calls = set(spec.calls())
-        shared |= seen & calls
+        shared |= (seen & calls) | spec.repeated_calls()
         seen |= calls
     return frozenset(shared)
 

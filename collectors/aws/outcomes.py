@@ -94,6 +94,12 @@ def is_throttle(error: Exception) -> bool:
     return error_code(error) in THROTTLED or http_status(error) == 429
 
 
+def _matches(entry: str, code: str, error: Exception) -> bool:
+    """Whether an entry (`Code`, or `Code: text in the message`) stands for this error."""
+    wanted, _, text = entry.partition(": ")
+    return code == wanted and text in str(error)
+
+
 def classify(
     error: Exception,
     absent: tuple[str, ...] = (),
@@ -101,9 +107,9 @@ def classify(
 ) -> Outcome:
     """Return the outcome that `error` stands for; the resource type's own codes come first."""
     code = error_code(error)
-    if code in absent:
+    if any(_matches(entry, code, error) for entry in absent):
         return Outcome.ABSENT
-    if code in not_enabled or code in NOT_ENABLED:
+    if code in NOT_ENABLED or any(_matches(entry, code, error) for entry in not_enabled):
         return Outcome.NOT_ENABLED
     if is_throttle(error):
         return Outcome.THROTTLED

@@ -5,6 +5,7 @@ What is not called is not asked for: the policy follows the YAML, so it can be n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from evidence.yaml_files import load_yaml
 
 _TABLE = Path(__file__).parent / "iam_actions.yaml"
 _ALWAYS = (("ec2", "DescribeRegions"), ("sts", "GetCallerIdentity"))
+
+LONGEST_MANAGED_POLICY = 6144
+"""Characters without white space that a managed policy may have (IAM quotas)."""
 
 
 def actions_for(service: str, operation: str) -> list[str]:
@@ -34,14 +38,33 @@ def required_actions(specs: Iterable[AwsResourceType]) -> list[str]:
 
 
 def policy_document(specs: Iterable[AwsResourceType]) -> dict[str, Any]:
-    """Return the least-privilege IAM policy for collecting `specs`."""
+    """Return the least-privilege IAM policy for collecting `specs`, as one document."""
+    return _document(required_actions(specs))
+
+
+def policy_documents(specs: Iterable[AwsResourceType]) -> list[dict[str, Any]]:
+    """Return the same policy as documents that each fit into a managed policy."""
+    parts: list[list[str]] = [[]]
+    for action in required_actions(specs):
+        if policy_length(_document([*parts[-1], action])) > LONGEST_MANAGED_POLICY:
+            parts.append([])
+        parts[-1].append(action)
+    return [_document(part) for part in parts]
+
+
+def policy_length(document: dict[str, Any]) -> int:
+    """Return the length that AWS counts: characters without white space."""
+    return len(json.dumps(document, separators=(",", ":")))
+
+
+def _document(actions: list[str]) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Sid": "AuditpackReadOnly",
                 "Effect": "Allow",
-                "Action": required_actions(specs),
+                "Action": actions,
                 "Resource": "*",
             }
         ],
@@ -49,18 +72,21 @@ def policy_document(specs: Iterable[AwsResourceType]) -> dict[str, Any]:
 
 
 def policy_as_terraform(specs: Iterable[AwsResourceType]) -> str:
-    """Return the same policy as Terraform."""
-    actions = "\n".join(f'      "{action}",' for action in required_actions(specs))
-    return (
-        'data "aws_iam_policy_document" "auditpack" {\n'
-        "  statement {\n"
-        '    sid       = "AuditpackReadOnly"\n'
-        '    effect    = "Allow"\n'
-        '    resources = ["*"]\n'
-        f"    actions = [\n{actions}\n    ]\n"
-        "  }\n}\n\n"
-        'resource "aws_iam_policy" "auditpack" {\n'
-        '  name   = "auditpack-read-only"\n'
-        "  policy = data.aws_iam_policy_document.auditpack.json\n"
-        "}\n"
-    )
+    """Return the same policy as Terraform: as many managed policies as it takes."""
+    blocks = []
+    for number, document in enumerate(policy_documents(specs), start=1):
+        actions = "\n".join(f'      "{name}",' for name in document["Statement"][0]["Action"])
+        blocks.append(
+            f'data "aws_iam_policy_document" "auditpack_{number}" {{\n'
+            "  statement {\n"
+            '    sid       = "AuditpackReadOnly"\n'
+            '    effect    = "Allow"\n'
+            '    resources = ["*"]\n'
+            f"    actions = [\n{actions}\n    ]\n"
+            "  }\n}\n\n"
+            f'resource "aws_iam_policy" "auditpack_{number}" {{\n'
+            f'  name   = "auditpack-read-only-{number}"\n'
+            f"  policy = data.aws_iam_policy_document.auditpack_{number}.json\n"
+            "}\n"
+        )
+    return "\n".join(blocks)

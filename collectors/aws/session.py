@@ -175,6 +175,15 @@ class AccountSession:
         rate = self.settings.requests_per_second
         return TokenBucket(Rates(start=rate, burst=rate))
 
+    def offers(self, service: str, region: str) -> bool:
+        """Whether the SDK's endpoint data know the service in the region, or do not say.
+
+        An endpoint of one's own (AWS_ENDPOINT_URL) may offer anything.
+        """
+        known = self._session.get_available_regions(service, partition_name=self.partition)
+        own_endpoint = "amazonaws.com" not in self.client(service, region).meta.endpoint_url
+        return own_endpoint or not known or region in known
+
     def enabled_regions(self) -> tuple[list[str], str]:
         """Return the regions that are enabled for the account, and a remark where AWS refused.
 

@@ -36,7 +36,8 @@ class Call(Strict):
     """One operation: its name as boto3 spells it, parameters (`$` starts JMESPath), and outcomes.
 
     `absent` lists error codes that mean "there is none"; `not_enabled` those that mean that the
-    service is switched off. Other errors are classified by `collectors.aws.outcomes`.
+    service is switched off. `Code: text` counts only where the message holds the text, for codes
+    that mean other things as well. Other errors are classified by `collectors.aws.outcomes`.
     """
 
     operation: str
@@ -87,6 +88,11 @@ class Step(Call):
     def name(self) -> str:
         """What facets call this step."""
         return self.into or self.operation
+
+    def depends_on_item(self) -> bool:
+        """Whether the parameters are taken from the item or from earlier answers."""
+        expressions = [text for text in _texts_of(self.params) if text.startswith("$")]
+        return self.each is not None or any(not text.startswith("$ctx.") for text in expressions)
 
     def needs(self) -> set[str]:
         """Return the names of the steps whose answers this one uses."""
@@ -178,6 +184,14 @@ class AwsResourceType(Strict):
             node = node.then
         for step in self.enrich:
             yield step.service or self.service, step.operation
+
+    def repeated_calls(self) -> set[tuple[str, str]]:
+        """Return the calls that two items, or two regions, may make with the same parameters."""
+        return {
+            (step.service or self.service, step.operation)
+            for step in self.enrich
+            if step.region is not None or not step.depends_on_item()
+        }
 
     def declared_pages(self) -> dict[tuple[str, str], TokenPair]:
         """Return the token pairs that this type declares, by (service, method name)."""

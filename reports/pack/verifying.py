@@ -129,7 +129,8 @@ def _signature_step(pack_id: str) -> Step:
     return Step(
         "The PDF is whole and signed",
         "Run everything in the folder of the evidence store. The certificate is the organisation's"
-        " own, so its issuer is unknown to your computer: step 3 says how to trust it.",
+        " own, so its issuer is unknown to your computer: step 3 says how to trust it. The signing"
+        " time is what the signer states; no timestamp authority was asked.",
         (
             "WORK=$(mktemp -d)",
             *_assign("PACK", f"packs/{pack_id}/pack.pdf"),
@@ -160,8 +161,9 @@ def _certificate_step(names: Sequence[str]) -> Step:
         " organisation gave you in another way: a call, a meeting, an earlier pack.",
         (
             f"for CERTIFICATE in {' '.join(names)}; do",
-            '  openssl x509 -in "$WORK/$CERTIFICATE" -noout -subject -fingerprint -sha256 \\',
-            "    | tr -d : | tr A-F a-f",
+            '  openssl x509 -in "$WORK/$CERTIFICATE" -noout -subject',
+            '  openssl x509 -in "$WORK/$CERTIFICATE" -noout -fingerprint -sha256 \\',
+            "    | cut -d= -f2 | tr -d : | tr A-F a-f",
             "done",
         ),
         "the subject and the fingerprint that you know.",
@@ -265,8 +267,8 @@ def _tree_step(example: Example) -> Step:
         "The records are the leaves of a Merkle tree (RFC 6962) whose root the manifest names.",
         (
             "{ printf '\\000'; tr -d '\\n' < \"$WORK/record.json\"; } | sha256sum",
-            f'tail -c +{example.leaf * 32 + 1} "$SNAPSHOT/{LEAVES_FILE}" | head -c 32 \\',
-            "  | od -An -v -tx1 | tr -d ' \\n'; echo",
+            f'od -An -v -tx1 -j {example.leaf * 32} -N 32 "$SNAPSHOT/{LEAVES_FILE}" \\',
+            "  | tr -d ' \\n'; echo",
             f"python3 - \"$SNAPSHOT/{LEAVES_FILE}\" <<'END'",
             "import hashlib, sys",
             "def root(leaves):",

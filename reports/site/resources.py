@@ -240,8 +240,7 @@ def value_text(value: Any) -> tuple[str, bool]:
         text = ", ".join(value)
         return (text, False) if len(text) <= 80 else ("\n".join(value), True)
     if isinstance(value, list | dict):
-        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-        text = orjson.dumps(value, default=str, option=options).decode()
+        text = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
         return text, "\n" in text
     text = str(value)
     return text, "\n" in text
