@@ -109,7 +109,7 @@ def test_json_lines_are_the_records_of_the_json(assessment: Assessment) -> None:
 def test_csv_says_the_same_as_json_with_lists_joined(assessment: Assessment) -> None:
     for cells, record in zip(as_csv(assessment), as_json(assessment), strict=True):
         assert cells["captures"] == ";".join(record["captures"])
-        assert cells["equivalents"] == "prowler=vault_encrypted;cis=1.1;cis=1.2"
+        assert cells["equivalents"] == "cis=1.1;cis=1.2;prowler=vault_encrypted"
         for name in set(COLUMNS) - {"captures", "equivalents"}:
             assert cells[name].removeprefix("'") == record[name], name
 

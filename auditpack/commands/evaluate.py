@@ -86,6 +86,7 @@ def show_assessment(context: Context, assessment: Assessment) -> None:
     for name in ("Framework", "Score", "Satisfied", "Not satisfied", "Not evidenced", "N/A"):
         table.add_column(name, justify="left" if name == "Framework" else "right")
     table.add_column("Evidence coverage", justify="right")
+    table.add_column("Weighted pass rate", justify="right")
     for item in results["frameworks"]:
         statuses = item["requirements_by_status"]
         table.add_row(
@@ -96,6 +97,7 @@ def show_assessment(context: Context, assessment: Assessment) -> None:
             str(statuses["not_evidenced"]),
             str(statuses["not_applicable"]),
             _percent(item["evidence_coverage_percent"]),
+            _percent(item["severity_weighted_pass_rate_percent"]),
         )
     out.print(table)
     out.print(_severity_table(assessment))
