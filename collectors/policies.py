@@ -31,7 +31,7 @@ def _parse(text: str) -> Any:
     candidate = text if text.lstrip().startswith("{") else unquote(text)
     try:
         return json.loads(candidate)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyFormatError(f"a policy document is not JSON: {error}") from error
 
 

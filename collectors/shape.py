@@ -95,6 +95,8 @@ def _list(field: FieldSpec, found: Any) -> Any:
     if not isinstance(found, list):
         return found
     if field.fields:
+        if not all(isinstance(item, dict) for item in found):
+            return found
         return [_struct(field.fields, item) for item in found]
     return [_scalar(field.of or "text", field.decode, item) for item in found]
 
@@ -129,15 +131,17 @@ def _decoded(decode: str, value: Any) -> Any:
 def _from_epoch(value: Any, per_second: int) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    moment = datetime.datetime.fromtimestamp(value / per_second, datetime.UTC)
-    return _iso(moment)
+    try:
+        return _iso(datetime.datetime.fromtimestamp(value / per_second, datetime.UTC))
+    except (ValueError, OverflowError, OSError):
+        return value
 
 
 def _timestamp_text(value: str) -> str:
     """Return a time as naive UTC text, the form that tables take; other text stays as it is."""
     try:
         return _iso(datetime.datetime.fromisoformat(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         return value
 
 
@@ -161,6 +165,8 @@ def tags_of(value: Any) -> Any:
         if not isinstance(pair, dict):
             return value
         key = _first(pair, "Key", "key", "TagKey", "tagKey")
+        if key is None:
+            return value
         found[str(key)] = _tag_text(_first(pair, "Value", "value", "TagValue", "tagValue"))
     return found
 

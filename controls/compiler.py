@@ -36,7 +36,7 @@ class CompiledCheck:
 
     def status_sql(self) -> str:
         """SQL of the status: NULL is never a verdict."""
-        applies, passes = self.applies.sql, self.passes.sql
+        applies, passes = f"TRY({self.applies.sql})", f"TRY({self.passes.sql})"
         return (
             f"CASE WHEN ({applies}) IS NULL THEN 'not_evidenced'"
             f" WHEN NOT ({applies}) THEN 'not_applicable'"
@@ -60,7 +60,7 @@ class CompiledCheck:
             f" tags"
             f" FROM (SELECT provider, account, region, id, name, tags,"
             f" {self.status_sql()} AS status,"
-            f" CAST({self.reason.sql} AS VARCHAR) AS reason,"
+            f" TRY(CAST({self.reason.sql} AS VARCHAR)) AS reason,"
             f" {self._unknown_sql()} AS unknown_because,"
             f" {self._evidence_sql()} AS evidence"
             f" FROM {source} AS row)"

@@ -25,7 +25,8 @@ from controls.database import (
     open_database,
     quoted,
 )
-from controls.facts import facts_of, materialise
+from controls.fact_sql import FactSqlError
+from controls.facts import facts_of, materialise, materialise_unread
 from controls.models import Check
 from controls.scoring import Counts
 from evidence.errors import AuditpackError
@@ -55,6 +56,7 @@ _FINDINGS_DDL = (
     " resource_id VARCHAR, resource_name VARCHAR, control VARCHAR, owner VARCHAR,"
     " captures VARCHAR[])"
 )
+_OTHER_SHAPE = "the snapshot was made without what this needs"
 _ORDER = "check_id, provider, account, region, resource_id, resource_name, status, reason"
 
 
@@ -94,11 +96,17 @@ def evaluate(
     target.mkdir(parents=True, exist_ok=True)
     with open_database(snapshot.started, memory_limit=memory_limit) as database:
         tables = {**schemas, **snapshot.schemas}
+        older = frozenset(name for name in tables if tables[name] != schemas.get(name))
         _attach(database, snapshot, tables)
         database.execute(_FINDINGS_DDL)
         lock(database, [snapshot.folder.resolve() / "tables", target.resolve()])
-        _materialise_facts(database, catalogue, tables)
-        _run_checks(database, catalogue, tables, owner_tags, cursors)
+        _materialise_facts(database, catalogue, tables, older)
+        statements = [
+            (check.id, _insert_sql(database, check, catalogue, tables, older, owner_tags))
+            for check in catalogue.checks.values()
+            if check.resource in tables
+        ]
+        _run_checks(database, catalogue, statements, cursors)
         _judge_unlisted(database, snapshot, catalogue)
         return _write(database, target.resolve() / "findings.parquet")
 
@@ -107,10 +115,17 @@ def _attach(
     database: duckdb.DuckDBPyConnection, snapshot: Snapshot, tables: Mapping[str, TableSchema]
 ) -> None:
     for name, schema in tables.items():
-        if name in snapshot.schemas:
-            attach_table(database, schema, snapshot.table(name).resolve())
-        else:
+        if name not in snapshot.schemas:
             create_empty_table(database, schema)
+            continue
+        try:
+            attach_table(database, schema, snapshot.table(name).resolve())
+        except duckdb.Error as error:
+            raise EvaluationError(
+                f"the table cannot be read: {str(error).splitlines()[0]}",
+                where=str(snapshot.table(name)),
+                mend="Run `auditpack verify`: the snapshot may have been damaged.",
+            ) from error
     rows = [
         (
             unit.key.provider,
@@ -128,33 +143,36 @@ def _attach(
 
 
 def _materialise_facts(
-    database: duckdb.DuckDBPyConnection, catalogue: Catalogue, tables: Mapping[str, TableSchema]
+    database: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    tables: Mapping[str, TableSchema],
+    older: frozenset[str],
 ) -> None:
+    """Evaluate facts; over tables of another shape (`older`), one that fails is not known."""
     for fact in catalogue.facts.values():
-        if fact.subject in tables and all(name in tables for name in fact.reads):
-            try:
-                materialise(database, fact)
-            except duckdb.Error as error:
-                raise EvaluationError(
-                    f"the fact could not be evaluated: {str(error).splitlines()[0]}",
-                    where=catalogue.where("facts", fact.id, "sql"),
-                    mend="Run `auditpack lint`; was the snapshot made by another version?",
-                ) from error
+        used = (fact.subject, *fact.reads)
+        if not all(name in tables for name in used):
+            continue
+        try:
+            materialise(database, fact)
+        except (duckdb.Error, FactSqlError) as error:
+            if older & set(used):
+                materialise_unread(database, fact, _OTHER_SHAPE)
+                continue
+            raise EvaluationError(
+                f"the fact could not be evaluated: {str(error).splitlines()[0]}",
+                where=catalogue.where("facts", fact.id, "sql"),
+                mend="Run `auditpack lint`; was the snapshot made by another version?",
+            ) from error
 
 
 def _run_checks(
     database: duckdb.DuckDBPyConnection,
     catalogue: Catalogue,
-    tables: Mapping[str, TableSchema],
-    owner_tags: Sequence[str],
+    statements: Sequence[tuple[str, str]],
     cursors: int,
 ) -> None:
-    owner = _owner_sql(owner_tags)
-    statements = [
-        (check.id, _insert_sql(check, catalogue, tables[check.resource], owner))
-        for check in catalogue.checks.values()
-        if check.resource in tables
-    ]
+    """Run (check id, SQL) statements, spread over several cursors."""
 
     def run(share: Sequence[tuple[str, str]]) -> None:
         with database.cursor() as cursor:
@@ -165,7 +183,7 @@ def _run_checks(
                     raise EvaluationError(
                         f"the check could not be evaluated: {str(error).splitlines()[0]}",
                         where=catalogue.where("checks", name, "pass"),
-                        mend="Run `auditpack lint`; was the snapshot made by another version?",
+                        mend="Run `auditpack lint`, and `auditpack verify` for the snapshot.",
                     ) from error
 
     shares = [statements[start::cursors] for start in range(cursors)]
@@ -180,16 +198,31 @@ def _owner_sql(owner_tags: Sequence[str]) -> str:
     return f"coalesce({', '.join(f'tags[{quoted(tag)}]' for tag in owner_tags)}, '')"
 
 
-def _insert_sql(check: Check, catalogue: Catalogue, schema: TableSchema, owner: str) -> str:
-    facts = facts_of(catalogue.facts.values(), check.resource)
+def _insert_sql(
+    database: duckdb.DuckDBPyConnection,
+    check: Check,
+    catalogue: Catalogue,
+    tables: Mapping[str, TableSchema],
+    older: frozenset[str],
+    owner_tags: Sequence[str],
+) -> str:
+    """SQL that inserts the check's findings; not_evidenced ones where the table is another."""
+    schema = tables[check.resource]
     columns = ", ".join(FINDING_COLUMNS)
     try:
-        source = compile_check(check, schema, facts).findings_sql()
-    except FieldError as error:
-        source = _unjudgeable_sql(check, f"the snapshot was made without what this needs: {error}")
+        source = compile_check(
+            check, schema, facts_of(catalogue.facts.values(), check.resource)
+        ).findings_sql()
+        if check.resource in older:
+            database.execute(f"EXPLAIN {source}")
+    except (FieldError, duckdb.Error) as error:
+        if check.resource not in older:
+            raise
+        source = _unjudgeable_sql(check, f"{_OTHER_SHAPE}: {str(error).splitlines()[0]}")
+    owner = f"{_owner_sql(owner_tags)} AS owner"
     return (
-        f"INSERT INTO findings ({columns}) SELECT"
-        f" {columns.replace('owner', f'{owner} AS owner')} FROM ({source}) AS found"
+        f"INSERT INTO findings ({columns}) SELECT {columns.replace('owner', owner)}"
+        f" FROM ({source}) AS found"
     )
 
 

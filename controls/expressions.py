@@ -19,7 +19,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from controls.models import Parameter
-from evidence.schema import IDENTITY_COLUMNS, TableSchema
+from evidence.schema import IDENTITY_COLUMNS, RESERVED_NAMES, TableSchema
 
 FUNCTIONS = frozenset(
     {
@@ -88,7 +88,7 @@ _SQLGLOT_NAMES = {
     "transform": "list_transform",
     "filter": "list_filter",
     "array_filter": "list_filter",
-    "array_contains": "contains",
+    "array_contains": "list_contains",
     "array_concat": "list_concat",
     "array_distinct": "list_distinct",
     "sort_array": "list_sort",
@@ -124,6 +124,7 @@ _FORBIDDEN: dict[Any, str] = {
     exp.Parameter: "a parameter marker",
     exp.Placeholder: "a placeholder",
     exp.Star: "*",
+    exp.PositionalColumn: "a column by its position",
     exp.Command: "a command",
     exp.TryCast: "TRY_CAST: it hides values of the wrong type",
 }
@@ -197,8 +198,12 @@ def _check_nodes(tree: exp.Expression, verdict: bool) -> None:
                 f"IS {node.expression.sql()} turns what is not known into a verdict: "
                 "write the condition itself"
             )
+        if isinstance(node, exp.In) and node.args.get("field") is not None:
+            raise ExpressionError("IN over a list passes over what is not known: use has3")
         if isinstance(node, exp.Func) and not isinstance(node, exp.Connector | exp.Cast):
             _check_function(node, verdict)
+    if not isinstance(tree, exp.Condition):
+        raise ExpressionError("a statement is not an expression")
 
 
 def _check_function(node: exp.Func, verdict: bool) -> None:
@@ -223,13 +228,13 @@ def _check_columns(
     parameters: Mapping[str, Parameter],
 ) -> set[str]:
     """Check that every root name exists; return the roots, facts as `fact.name`."""
-    variables = _lambda_variables(tree)
+    for variable in _lambda_variables(tree):
+        if variable in _COLUMNS or variable in schema.facet_names:
+            raise ExpressionError(f"{variable} is a column: give the variable another name")
     roots = set()
     for column in tree.find_all(exp.Column):
         parts = [part.name for part in column.parts]
         root = parts[0]
-        if root in variables:
-            continue
         if root == "fact":
             roots.add(_check_member(parts, "fact", facts))
         elif root == "param":
@@ -242,6 +247,10 @@ def _check_columns(
         else:
             raise _unknown(".".join(parts), schema, facts)
     return roots
+
+
+_COLUMNS = frozenset({*RESERVED_NAMES, "fact_captures", "fact_missing", "row"})
+"""Names that a lambda's variable may not take: it would hide the column."""
 
 
 def _lambda_variables(tree: exp.Expression) -> set[str]:
@@ -283,15 +292,18 @@ def _put_parameter(node: Any, parameters: Mapping[str, Parameter]) -> Any:
 
 
 def _guard_null_test(node: Any, facets: tuple[str, ...]) -> Any:
-    if not isinstance(node, exp.Is):
+    if not isinstance(node, exp.Is) and not _tests_for_null(node):
         return node
-    column = node.this.find(exp.Column)
-    if column is None:
-        return node
-    root = column.parts[0].name
-    if root == "fact":
+    roots = {column.parts[0].name for column in node.find_all(exp.Column)}
+    if "fact" in roots and isinstance(node, exp.Is):
         raise ExpressionError("a fact that is NULL is not known: IS NULL says nothing about it")
-    if root not in (*facets, "tags"):
+    read = [name for name in (*facets, "tags") if name in roots]
+    if not read:
         return node
-    guarded = exp.Case().when(exp.column(root).is_(exp.null()), exp.null())
-    return guarded.else_(node.copy())
+    unseen = exp.or_(*(exp.column(name).is_(exp.null()) for name in read))
+    return exp.Case().when(unseen, exp.null()).else_(node.copy())
+
+
+def _tests_for_null(node: Any) -> bool:
+    """Whether the node is a macro that takes NULL for an answer: covers_port, for every port."""
+    return isinstance(node, exp.Anonymous) and node.name.lower() == "covers_port"

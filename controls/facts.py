@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import duckdb
 
 from controls.database import literal, quoted
+from controls.fact_sql import FactSqlError, require_steady_query
 from controls.models import Fact, FactColumn
 from evidence.units import GLOBAL_REGION
 
@@ -39,7 +40,12 @@ def fact_columns(facts: Sequence[Fact]) -> dict[str, FactColumn]:
 
 
 def materialise(database: duckdb.DuckDBPyConnection, fact: Fact) -> None:
-    """Evaluate a fact into the table `fact_<id>`, and its read coverage into `cover_<id>`."""
+    """Evaluate a fact into the table `fact_<id>`, and its read coverage into `cover_<id>`.
+
+    Raises FactSqlError when the SQL is not one steady query or yields two rows for one subject,
+    duckdb.Error when it does not run.
+    """
+    require_steady_query(fact.sql)
     columns = ", ".join(
         f"CAST({name} AS {SQL_TYPES[column.type]}) AS {name}"
         for name, column in fact.columns.items()
@@ -48,6 +54,11 @@ def materialise(database: duckdb.DuckDBPyConnection, fact: Fact) -> None:
     database.execute(
         f"CREATE TABLE fact_{fact.id} AS SELECT {keys}, {columns} FROM ({fact.sql}) AS source"
     )
+    twice = database.execute(
+        f"SELECT {keys} FROM fact_{fact.id} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"
+    ).fetchone()
+    if twice:
+        raise FactSqlError(f"the fact yields more than one row for {', '.join(map(str, twice))}")
     database.execute(f"CREATE TABLE cover_{fact.id} AS {_coverage(fact)}")
 
 
@@ -70,6 +81,22 @@ def _coverage(fact: Fact) -> str:
         f" FROM (SELECT DISTINCT account, region FROM {fact.subject}) AS p"
         f" LEFT JOIN units AS u ON u.account = p.account AND u.resource_type IN ({reads})"
         f"{regional} GROUP BY p.account, p.region"
+    )
+
+
+def materialise_unread(database: duckdb.DuckDBPyConnection, fact: Fact, why: str) -> None:
+    """Stand in for a fact that cannot be evaluated over a snapshot: all its values are NULL."""
+    keys = ", ".join(f"CAST(NULL AS VARCHAR) AS {key}" for key in _KEYS[fact.by])
+    columns = ", ".join(
+        f"CAST(NULL AS {SQL_TYPES[column.type]}) AS {name}" for name, column in fact.columns.items()
+    )
+    database.execute(
+        f"CREATE OR REPLACE TABLE fact_{fact.id} AS SELECT {keys}, {columns} WHERE false"
+    )
+    database.execute(
+        f"CREATE OR REPLACE TABLE cover_{fact.id} AS SELECT DISTINCT account, region,"
+        f" false AS whole, CAST([] AS VARCHAR[]) AS captures, {quoted(why)} AS missing"
+        f" FROM {fact.subject}"
     )
 
 

@@ -28,6 +28,7 @@ from controls.database import (
     quoted,
 )
 from controls.examples import ExampleError, example_row, row_of
+from controls.fact_sql import FactSqlError
 from controls.facts import SQL_TYPES, fact_columns, facts_of, materialise, row_source
 from controls.models import Check, Fact, FactExample, Status
 from evidence.errors import DataError
@@ -398,7 +399,7 @@ def _fact_example_problems(
     try:
         found = fact_values(fact, example, schemas, database)
         blind = fact_values(fact, _unread(example, fact.reads), schemas, database)
-    except (ExampleError, duckdb.Error) as error:
+    except (ExampleError, FactSqlError, duckdb.Error) as error:
         yield Problem(where, str(error).splitlines()[0])
         return
     for name, value in example.expect.items():
@@ -407,13 +408,13 @@ def _fact_example_problems(
         elif found[name] != value:
             yield Problem(where, f"{name} is expected to be {value!r} and is {found[name]!r}")
     for name, value in blind.items():
-        kept = {"any": True, "all": False}.get(fact.columns[name].kind)
-        if value is not None and value is not kept:
+        if value is not None:
             yield Problem(where, f"{name} is {value!r} although nothing could be read")
 
 
 def _unread(example: FactExample, reads: Sequence[str]) -> FactExample:
-    return FactExample(subject=example.subject, tables={}, unread=tuple(reads), expect={})
+    subject = {k: v for k, v in example.subject.items() if k in IDENTITY_COLUMNS}
+    return FactExample(subject=subject, tables={}, unread=tuple(reads), expect={})
 
 
 def fact_values(

@@ -56,9 +56,8 @@ CREATE MACRO narrows(condition) AS
     condition.key IN ('aws:principalorgid', 'aws:principalorgpaths', 'aws:principalaccount',
                       'aws:principalarn', 'aws:sourceaccount', 'aws:sourcearn', 'aws:sourceowner',
                       'aws:sourceorgid', 'aws:sourceorgpaths', 'aws:sourcevpc', 'aws:sourcevpce',
-                      'aws:resourceorgid', 'aws:resourceaccount', 'aws:userid', 'aws:username',
-                      'aws:sourceip', 'aws:vpcsourceip', 's3:dataaccesspointaccount',
-                      's3:dataaccesspointarn', 'kms:calleraccount', 'kms:viaservice',
+                      'aws:userid', 'aws:sourceip', 's3:dataaccesspointaccount',
+                      's3:dataaccesspointarn', 'kms:calleraccount',
                       'lambda:eventsourcetoken', 'elasticfilesystem:accesspointarn')
     AND NOT starts_with(condition.operator, 'forallvalues:')
     AND regexp_matches(condition.operator, '^(foranyvalue:)?(string|arn|ip|numeric)')
@@ -71,7 +70,8 @@ CREATE MACRO narrows(condition) AS
 -- neither an account nor a resource.
 CREATE MACRO is_wide_value(value) AS
     value IN ('*', '0.0.0.0/0', '::/0')
-    OR regexp_matches(value, '^arn:[^:]*:[^:]*:[^:]*:[*]?:[*]');
+    OR regexp_matches(value, '^[^:/]*[*?]')
+    OR regexp_matches(value, '^arn:[^:]*:[^:]*:[^:]*:([*]?:[*]|[^:]*[*?])');
 
 -- Does an Allow statement open the resource to everyone, without a narrowing condition?
 CREATE MACRO is_public_statement(statement) AS

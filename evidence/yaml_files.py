@@ -117,7 +117,7 @@ def _child(node: Any, part: Any) -> tuple[int, Any] | None:
         for key, value in node.value:
             if str(key.value) == str(part):
                 return key.start_mark.line + 1, value
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        child = node.value[part]
+    if isinstance(node, yaml.SequenceNode) and str(part).isdigit() and int(part) < len(node.value):
+        child = node.value[int(part)]
         return child.start_mark.line + 1, child
     return None

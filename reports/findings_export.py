@@ -75,7 +75,7 @@ def _record(assessment: Assessment, finding: Finding) -> dict[str, Any]:
 
 
 def _write_csv(records: Iterator[dict[str, Any]], target: TextIO) -> int:
-    writer = csv.writer(target, lineterminator="\n")
+    writer = csv.writer(target, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     count = 0
     for record in records:

@@ -244,6 +244,11 @@ def cited_operations(snapshot: Snapshot, row: dict[str, Any]) -> list[str]:
         (CLOSED, ["get_network"]),
         (PRIVATE, ["get_network", "get_policy"]),
         (OWNED, ["get_tags"]),
+        (STRONG, ["get_encryption"]),
+        (
+            check_yaml("mixed", "encryption.bits > 1", applies="network.public"),
+            ["get_encryption", "get_network"],
+        ),
         (
             check_yaml("told", "not network.public", reason="encryption.algorithm"),
             ["get_network"],  # a reason is told, the verdict does not rest on it
@@ -434,7 +439,7 @@ ESTATE = [
         )
     ),
     Unit((vault("c", None, encryption={}),), region=THERE),
-    Unit((), account=OTHER_ACCOUNT, listed=Outcome.DENIED, detail="AccessDenied"),
+    Unit((), region="ap-south-1", listed=Outcome.DENIED, detail="AccessDenied"),
 ]
 
 
@@ -455,6 +460,8 @@ def test_the_same_evidence_gives_the_same_findings_and_digest_whatever_the_order
     first = rows_of(runs[0])
     assert len(first) == runs[0].count > 20
     assert all(rows_of(run) == first for run in runs)
+    in_order = ("check_id", "account", "region", "resource_id")
+    assert first == sorted(first, key=lambda row: [row[name] for name in in_order])
     assert all(run.by_check == runs[0].by_check for run in runs)
 
 

@@ -204,6 +204,16 @@ def test_one_of_two_tables_that_could_not_be_read_is_a_gap() -> None:
     assert rows_of([both], partial)[f"arn:home/{ACCOUNT}"]["fact"]["strong"] is None
 
 
+def test_one_of_two_tables_that_was_never_asked_for_is_a_gap() -> None:
+    both = BY_ACCOUNT.model_copy(
+        update={"subject": "aws_vault", "reads": ("aws_vault", "aws_home")}
+    )
+    unit = Unit((good("a"),))
+    whole = rows_of([both], [unit, home(identity={})], VAULT)["arn:vault/a"]["fact"]
+    assert whole["strong"] == 1
+    assert rows_of([both], [unit], VAULT)["arn:vault/a"]["fact"]["strong"] is None
+
+
 @pytest.mark.parametrize(
     ("rows", "wanted"),
     [
