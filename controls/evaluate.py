@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from controls.catalogue import Catalogue
-from controls.compiler import CompiledCheck, FieldError, compile_check
+from controls.compiler import FieldError, compile_check
 from controls.database import (
     attach_table,
     create_empty_table,
@@ -319,8 +319,3 @@ def _counts(database: duckdb.DuckDBPyConnection, column: str) -> dict[str, Count
     for value, status, number in rows:
         found.setdefault(value, {})[status] = number
     return {value: Counts.from_statuses(statuses) for value, statuses in found.items()}
-
-
-def compiled_for(catalogue: Catalogue, check: Check, schema: TableSchema) -> CompiledCheck:
-    """Compile one check against a schema, for `explain` and tests. Raises FieldError."""
-    return compile_check(check, schema, facts_of(catalogue.facts.values(), check.resource))

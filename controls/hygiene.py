@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controls.catalogue import Catalogue
-from controls.gate import Problem
+from controls.problems import Problem
 
 
 def hygiene_problems(catalogue: Catalogue) -> list[Problem]:

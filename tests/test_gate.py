@@ -20,8 +20,9 @@ from support_controls import (
     write_yaml,
 )
 
-from controls.gate import Problem, check_catalogue, require_sound
+from controls.gate import check_catalogue, require_sound
 from controls.hygiene import hygiene_problems
+from controls.problems import Problem
 from evidence.errors import DataError
 
 ENCRYPTED = "encryption.algorithm <> 'NONE'"

@@ -19,8 +19,9 @@ def lint(context: Context) -> None:
     never passes or fails (knock-out and vacuous tests). Exits with 2 when something is wrong.
     """
     from collectors.aws.catalogue import load_resource_types, truncating_calls
-    from controls.gate import Problem, check_catalogue
+    from controls.gate import check_catalogue
     from controls.hygiene import hygiene_problems
+    from controls.problems import Problem
 
     specs = load_resource_types(Path(folder) for folder in context.type_folders)
     schemas = {name: spec.table_schema() for name, spec in specs.items()}

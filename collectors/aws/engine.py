@@ -15,9 +15,10 @@ from typing import Any
 
 from collectors.aws.caller import Caller
 from collectors.aws.catalogue import load_resource_types, shared_calls
+from collectors.aws.place import Place
 from collectors.aws.session import AccountSession, AccountTarget, ClientSettings
 from collectors.aws.spec import AwsResourceType
-from collectors.aws.unit import Place, UnitCollector
+from collectors.aws.unit import UnitCollector
 from evidence.errors import AuditpackError, StoreError, UsageError
 from evidence.outcome import Gap, Outcome
 from evidence.redaction import Redactor

@@ -7,60 +7,24 @@ that resource; an error in the listing becomes the unit's outcome.
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from collectors.aws.caller import Answer, Caller
-from collectors.aws.handlers import handler_named
-from collectors.aws.spec import AwsResourceType, ListCall, Step
+from collectors.aws.enriching import Enriched, Enricher
+from collectors.aws.listing import Lister
+from collectors.aws.place import Place, identifier
+from collectors.aws.spec import AwsResourceType
 from collectors.fields import FacetSpec
 from collectors.shape import absent_facet, observed_facet, search, tags_of
 from evidence.outcome import Gap, Outcome
 from evidence.typing_rows import RowValidator
 from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
 
-_TEMPLATE = re.compile(r"\{([A-Za-z_.]+)\}")
 _IN_FLIGHT = 256
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a unit asks: account, partition, the region of the unit and the region of its calls."""
-
-    account: str
-    partition: str
-    region: str
-    call_region: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return what expressions see as `ctx`."""
-        return {
-            "account": self.account,
-            "partition": self.partition,
-            "region": self.region,
-            "call_region": self.call_region,
-        }
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """One listed item and the captures of the page that it was on."""
-
-    item: dict[str, Any]
-    captures: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Enriched:
-    """A listed item with the answers of its steps."""
-
-    listed: _Listed
-    answers: dict[str, Answer]
 
 
 @dataclass
@@ -87,7 +51,9 @@ class UnitCollector:
     def __init__(
         self, spec: AwsResourceType, place: Place, caller: Caller, threads: Executor, run: Path
     ) -> None:
-        self._spec, self._place, self._caller, self._threads = spec, place, caller, threads
+        self._spec, self._place, self._threads = spec, place, threads
+        self._lister = Lister(spec, place, caller, self._keep_listing)
+        self._enricher = Enricher(spec, place, caller)
         region = GLOBAL_REGION if spec.scope == "global" else place.region
         self._key = UnitKey("aws", place.account, region, spec.type)
         self._writer = UnitWriter(run, self._key)
@@ -142,70 +108,20 @@ class UnitCollector:
 
     def _collect_items(self) -> tuple[Outcome, str]:
         """List and enrich, with a bounded number of items in flight; return how listing went."""
-        waiting: deque[Future[_Enriched]] = deque()
+        waiting: deque[Future[Enriched]] = deque()
         outcome, detail = Outcome.OK, ""
-        for found in self._list():
+        for found in self._lister.items():
             if isinstance(found, Answer):
                 outcome, detail = found.outcome, found.detail
                 continue
-            waiting.append(self._threads.submit(self._enrich, found))
+            waiting.append(self._threads.submit(self._enricher.enrich, found))
             if len(waiting) >= _IN_FLIGHT:
                 self._finish(waiting.popleft().result())
         while waiting:
             self._finish(waiting.popleft().result())
         return outcome, detail
 
-    # Listing
-
-    def _list(self) -> Iterator[_Listed | Answer]:
-        """Yield items, and the answer of each listing call that did not succeed."""
-        spec = self._spec
-        if spec.handler:
-            yield from self._handled(spec.handler)
-        elif spec.listing is None:
-            yield _Listed(dict(self._place.as_dict()), ())
-        else:
-            yield from self._walk(spec.listing, {}, ())
-
-    def _handled(self, name: str) -> Iterator[_Listed | Answer]:
-        handled = handler_named(name)(self._caller, self._place.call_region)
-        captures: tuple[str, ...] = ()
-        for answer in handled.answers:
-            captures = self._keep_listing(answer)
-            if not answer.outcome.observed:
-                yield answer
-        yield from (_Listed(item, captures) for item in handled.items)
-
-    def _walk(
-        self, node: ListCall, above: dict[str, Any], captures: tuple[str, ...]
-    ) -> Iterator[_Listed | Answer]:
-        """Make one listing call; `above` is what the calls before it left in scope."""
-        service = node.service or self._spec.service
-        params = _filled(node.params, {**above, "ctx": self._place.as_dict()})
-        for answer in self._caller.pages(node, service, self._place.call_region, params):
-            here = (*captures, *self._keep_listing(answer))
-            if answer.outcome is Outcome.ABSENT:
-                return
-            if answer.outcome is not Outcome.OK:
-                yield answer
-                return
-            yield from self._inside(node, search(node.items, answer.data) or [], above, here)
-
-    def _inside(
-        self, node: ListCall, items: list[Any], above: dict[str, Any], captures: tuple[str, ...]
-    ) -> Iterator[_Listed | Answer]:
-        if node.then is None:
-            for item in items:
-                known = item if isinstance(item, dict) else {"value": item}
-                yield _Listed({**known, "parent": above} if above else known, captures)
-        elif node.batch:
-            for start in range(0, len(items), node.batch):
-                group = {**above, "batch": items[start : start + node.batch]}
-                yield from self._walk(node.then, group, captures)
-        else:
-            for item in items:
-                known = item if isinstance(item, dict) else {"value": item}
-                yield from self._walk(node.then, known, captures)
+    # Captures
 
     def _keep_listing(self, answer: Answer) -> tuple[str, ...]:
         self._tally.count(answer)
@@ -222,66 +138,9 @@ class UnitCollector:
                 self._kept[line] = self._writer.keep_capture(line)
         return [self._kept[line] for line in answer.lines]
 
-    # Enriching (runs on the item threads: no writing here)
-
-    def _enrich(self, listed: _Listed) -> _Enriched:
-        answers: dict[str, Answer] = {}
-        for step in self._spec.enrich:
-            answers[step.name] = self._step(step, listed.item, answers)
-        return _Enriched(listed, answers)
-
-    def _step(self, step: Step, item: dict[str, Any], answers: dict[str, Answer]) -> Answer:
-        for name in sorted(step.needs()):
-            if not answers[name].outcome.observed:
-                return Answer(step.operation, answers[name].outcome, None, answers[name].detail)
-        scope = self._scope(item, answers)
-        if step.when is not None and not search(step.when, scope):
-            return Answer(step.operation, Outcome.ABSENT, None, "not asked: does not apply")
-        region = self._place.call_region
-        if step.region is not None:
-            region = search(step.region, scope) or region
-        if step.each is not None:
-            return self._each(step, region, scope)
-        return self._picked(step, region, scope)
-
-    def _each(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
-        results: list[dict[str, Any]] = []
-        lines: list[bytes] = []
-        redactions = 0
-        for element in search(step.each or "@", scope) or []:
-            answer = self._picked(step, region, {**scope, "each": element})
-            lines.extend(answer.lines)
-            redactions += answer.redactions
-            if not answer.outcome.observed:
-                return Answer(
-                    step.operation,
-                    answer.outcome,
-                    None,
-                    answer.detail,
-                    tuple(lines),
-                    redactions,
-                )
-            results.append({"each": element, "result": answer.data})
-        return Answer(step.operation, Outcome.OK, results, "", tuple(lines), redactions)
-
-    def _picked(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
-        service = step.service or self._spec.service
-        answer = self._caller.ask(step, service, region, _filled(step.params, scope))
-        if step.pick is None or answer.outcome is not Outcome.OK:
-            return answer
-        data = search(step.pick, answer.data)
-        outcome = Outcome.OK if data is not None else Outcome.ABSENT
-        return Answer(
-            answer.operation, outcome, data, answer.detail, answer.lines, answer.redactions
-        )
-
-    def _scope(self, item: dict[str, Any], answers: dict[str, Answer]) -> dict[str, Any]:
-        steps = {name: answer.data for name, answer in answers.items()}
-        return {**item, "steps": steps, "ctx": self._place.as_dict()}
-
     # Shaping and writing (runs on the unit's own thread)
 
-    def _finish(self, done: _Enriched) -> None:
+    def _finish(self, done: Enriched) -> None:
         answers = {"list": Answer("list", Outcome.OK, done.listed.item), **done.answers}
         references = {
             name: self._keep(answer) if answer.lines else [] for name, answer in answers.items()
@@ -305,12 +164,12 @@ class UnitCollector:
         self._writer.write_row(row)
         self._tally.resources += 1
 
-    def _identity(self, done: _Enriched) -> dict[str, Any]:
-        scope = self._scope(done.listed.item, done.answers)
+    def _identity(self, done: Enriched) -> dict[str, Any]:
+        scope = self._enricher.scope(done.listed.item, done.answers)
         region = self._key.region
         if self._spec.region is not None:
             region = search(self._spec.region, scope) or region
-        resource_id = _identifier(self._spec.id, scope)
+        resource_id = identifier(self._spec.id, scope)
         name = search(self._spec.name, scope) if self._spec.name else None
         return {
             "provider": "aws",
@@ -352,7 +211,7 @@ class UnitCollector:
         return observed_facet(facet, data)
 
     def _note_gaps(
-        self, row: dict[str, Any], done: _Enriched, references: dict[str, list[str]]
+        self, row: dict[str, Any], done: Enriched, references: dict[str, list[str]]
     ) -> None:
         refused = self._validator.clean(row)
         for item in refused:
@@ -386,27 +245,3 @@ class UnitCollector:
 
 def _why(answer: Answer) -> str:
     return f"{answer.outcome.value}: {answer.operation} {answer.detail}".strip()
-
-
-def _filled(params: Any, scope: dict[str, Any]) -> Any:
-    """Replace every text that starts with `$` by what its JMESPath finds in `scope`."""
-    if isinstance(params, dict):
-        return {key: _filled(value, scope) for key, value in params.items()}
-    if isinstance(params, list | tuple):
-        return [_filled(value, scope) for value in params]
-    if isinstance(params, str) and params.startswith("$"):
-        return search(params[1:], scope)
-    return params
-
-
-def _identifier(template: str, scope: dict[str, Any]) -> str:
-    """Fill an id: `$expression` is JMESPath, else `{Name}` and `{account}` are replaced."""
-    if template.startswith("$"):
-        return str(search(template[1:], scope) or "")
-    values = {**scope, **scope["ctx"]}
-
-    def value(match: re.Match[str]) -> str:
-        found = search(match.group(1), values)
-        return "" if found is None else str(found)
-
-    return _TEMPLATE.sub(value, template)

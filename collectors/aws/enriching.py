@@ -1,0 +1,85 @@
+"""Enriching a listed item: the calls that one resource needs, in order. Nothing is written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from collectors.aws.caller import Answer, Caller
+from collectors.aws.listing import Listed
+from collectors.aws.place import Place, filled
+from collectors.aws.spec import AwsResourceType, Step
+from collectors.shape import search
+from evidence.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Enriched:
+    """A listed item with the answers of its steps."""
+
+    listed: Listed
+    answers: dict[str, Answer]
+
+
+class Enricher:
+    """Makes the calls of one item after the other; safe to use from many threads."""
+
+    def __init__(self, spec: AwsResourceType, place: Place, caller: Caller) -> None:
+        self._spec, self._place, self._caller = spec, place, caller
+
+    def enrich(self, listed: Listed) -> Enriched:
+        """Make the item's calls. A call that needs the answer of one that failed is not made."""
+        answers: dict[str, Answer] = {}
+        for step in self._spec.enrich:
+            answers[step.name] = self._step(step, listed.item, answers)
+        return Enriched(listed, answers)
+
+    def _step(self, step: Step, item: dict[str, Any], answers: dict[str, Answer]) -> Answer:
+        for name in sorted(step.needs()):
+            if not answers[name].outcome.observed:
+                return Answer(step.operation, answers[name].outcome, None, answers[name].detail)
+        scope = self.scope(item, answers)
+        if step.when is not None and not search(step.when, scope):
+            return Answer(step.operation, Outcome.ABSENT, None, "not asked: does not apply")
+        region = self._place.call_region
+        if step.region is not None:
+            region = search(step.region, scope) or region
+        if step.each is not None:
+            return self._each(step, region, scope)
+        return self._picked(step, region, scope)
+
+    def _each(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
+        results: list[dict[str, Any]] = []
+        lines: list[bytes] = []
+        redactions = 0
+        for element in search(step.each or "@", scope) or []:
+            answer = self._picked(step, region, {**scope, "each": element})
+            lines.extend(answer.lines)
+            redactions += answer.redactions
+            if not answer.outcome.observed:
+                return Answer(
+                    step.operation,
+                    answer.outcome,
+                    None,
+                    answer.detail,
+                    tuple(lines),
+                    redactions,
+                )
+            results.append({"each": element, "result": answer.data})
+        return Answer(step.operation, Outcome.OK, results, "", tuple(lines), redactions)
+
+    def _picked(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
+        service = step.service or self._spec.service
+        answer = self._caller.ask(step, service, region, filled(step.params, scope))
+        if step.pick is None or answer.outcome is not Outcome.OK:
+            return answer
+        data = search(step.pick, answer.data)
+        outcome = Outcome.OK if data is not None else Outcome.ABSENT
+        return Answer(
+            answer.operation, outcome, data, answer.detail, answer.lines, answer.redactions
+        )
+
+    def scope(self, item: dict[str, Any], answers: dict[str, Answer]) -> dict[str, Any]:
+        """Return what expressions see: the item's keys, `steps`, and `ctx`."""
+        steps = {name: answer.data for name, answer in answers.items()}
+        return {**item, "steps": steps, "ctx": self._place.as_dict()}
