@@ -70,7 +70,9 @@ def main() -> None:
         sealing = time.perf_counter() - began
         table = snapshot.table("aws_ebs_volume")
         checks = [
-            check for check in load_catalogue().checks.values() if check.resource == "aws_ebs_volume"
+            check
+            for check in load_catalogue().checks.values()
+            if check.resource == "aws_ebs_volume"
         ]
         began = time.perf_counter()
         for _ in checks:

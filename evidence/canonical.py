@@ -1,8 +1,9 @@
 """Canonical JSON: one text for one value, so that digests mean something.
 
-The form is RFC 8785 (JSON Canonicalization Scheme). `orjson` with sorted keys yields exactly that
-form for the values that we write: ASCII keys, text, booleans, null and integers below 2**53. A
-property test holds it against the `rfc8785` library; floats are refused because the two differ.
+The form is RFC 8785 (JSON Canonicalization Scheme). `orjson` writes exactly that form for text,
+booleans, null and integers below 2**53, once members are in UTF-16 order; its own sorting is by
+code points, which is the same within the basic plane. A property test holds it against the
+`rfc8785` library. Floats are refused because the two differ, and so is what is not JSON.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from typing import Any
 
 import orjson
 
-_OPTIONS = orjson.OPT_SORT_KEYS
+_LARGEST_INTEGER = 2**53 - 1
+_LAST_BASIC = "\uffff"
 
 
 def canonical_json(value: Any) -> bytes:
     """Return the RFC 8785 bytes of `value` (no trailing newline).
 
-    Raises TypeError for floats and for anything that is not JSON.
+    Raises TypeError for floats, for integers that others would round, and for what is not JSON.
     """
-    _refuse_floats(value)
-    return orjson.dumps(value, option=_OPTIONS)
+    if _has_plain_keys(value):
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_sorted(value))
 
 
 def canonical_text(value: Any) -> str:
@@ -39,12 +42,30 @@ def digest_of(value: Any) -> str:
     return sha256_hex(canonical_json(value))
 
 
-def _refuse_floats(value: Any) -> None:
+def _has_plain_keys(value: Any) -> bool:
+    """Whether orjson sorts the members of `value` as RFC 8785 does. Raises TypeError."""
+    if value is None or isinstance(value, str | bool):
+        return True
+    if isinstance(value, int):
+        if abs(value) > _LARGEST_INTEGER:
+            raise TypeError("an integer beyond 2**53 is rounded by others: write it as text")
+        return True
+    if isinstance(value, dict):
+        plain = [max(key, default="") <= _LAST_BASIC for key in value if isinstance(key, str)]
+        plain.extend(_has_plain_keys(item) for item in value.values())
+        return all(plain)
+    if isinstance(value, list | tuple):
+        plain = [_has_plain_keys(item) for item in value]
+        return all(plain)
     if isinstance(value, float):
         raise TypeError("a float has no place in canonical evidence: write it as text")
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
-        for item in value.values():
-            _refuse_floats(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _refuse_floats(item)
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return {key: _sorted(value[key]) for key in keys}
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in value]
+    return value

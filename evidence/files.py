@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -27,7 +28,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         rest.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        rest.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            rest.unlink()
         raise StoreError(
             f"a file could not be written: {error.strerror or error}",
             where=str(path),

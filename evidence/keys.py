@@ -22,6 +22,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-
 from evidence.errors import KeyFileError
 from evidence.files import write_atomically
 
+_REDACTION_KEY_LENGTH = 32
 _VALID_FOR = datetime.timedelta(days=5 * 365)
 _PASSPHRASE_MEND = "Set AUDITPACK_KEY_PASSPHRASE, or run the command in a terminal and type it."
 
@@ -198,10 +199,20 @@ def _ec_public_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
 
 
 def load_or_make_redaction_key(path: Path) -> bytes:
-    """Return the 32 secret bytes that key the digests of redacted values; make them if missing."""
+    """Return the 32 secret bytes that key the digests of redacted values; make them if missing.
+
+    Raises KeyFileError when the file holds fewer: digests under such a key could be guessed.
+    """
     if path.exists():
-        return _read(path)
+        found = _read(path)
+        if len(found) < _REDACTION_KEY_LENGTH:
+            raise KeyFileError(
+                f"the redaction key is damaged: {len(found)} bytes, not {_REDACTION_KEY_LENGTH}",
+                where=str(path),
+                mend="Restore it from a copy, or remove it: later digests then compare no more.",
+            )
+        return found
     path.parent.mkdir(parents=True, exist_ok=True)
-    secret = os.urandom(32)
+    secret = os.urandom(_REDACTION_KEY_LENGTH)
     write_atomically(path, secret, mode=0o600)
     return secret

@@ -89,6 +89,8 @@ def read_manifest(folder: Path) -> Manifest:
     statement of ours.
     """
     path = folder / MANIFEST_NAME
+    if path.is_symlink():
+        raise VerificationError("the manifest was replaced by a link", where=str(path))
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -96,6 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         envelope = Envelope.from_dict(orjson.loads(data))
         same = canonical_json(envelope.to_dict()) == data
+        same &= envelope.payload_type == PAYLOAD_TYPE
         statement = orjson.loads(envelope.payload)
         files = {
             subject["name"]: (subject["digest"]["sha256"], subject["annotations"]["length"])
@@ -103,13 +106,14 @@ def read_manifest(folder: Path) -> Manifest:
         }
         kind = statement["predicateType"].removeprefix(PREDICATE_PREFIX).removesuffix(":v1")
         signed_by = ",".join(envelope.signatures)
-        predicate = statement["predicate"]
+        same &= statement["_type"] == STATEMENT_TYPE
+        predicate = dict(statement["predicate"])
     except Exception as error:  # any malformed byte ends here: the library raises many kinds
         raise VerificationError(
             f"the manifest is not a DSSE envelope over an in-toto statement: {error}",
             where=str(path),
         ) from error
-    if not same or statement["_type"] != STATEMENT_TYPE or envelope.payload_type != PAYLOAD_TYPE:
+    if not same:
         raise VerificationError("the manifest's bytes were changed", where=str(path))
     return Manifest(kind, files, predicate, sha256_hex(data), signed_by, envelope)
 

@@ -39,6 +39,9 @@ _DETECTORS = (
 )
 """Detectors whose patterns do not mistake ARNs, hashes and ids for secrets; no others."""
 
+_GROUPS_ARE_PREFIXES = {"github_token.GitHubTokenDetector", "gitlab_token.GitLabTokenDetector"}
+"""Detectors whose first group is not the secret but the kind of token that it starts with."""
+
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
     r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
@@ -48,8 +51,12 @@ _AWS_SECRET_KEY = re.compile(
     r"(?i)aws.{0,20}?(?:key|pwd|pw|password|pass|token).{0,20}?"
     r"['\"=: ]([0-9a-zA-Z/+]{40})(?![\w/+])"
 )
+_CONNECTION = re.compile(r"://[^\s/?#@:'\"]*:([^\s/?#@'\"]{3,})@")
+_WEB_TOKEN = re.compile(r"eyJ[\w=-]+\.[\w=-]+(?:\.[\w=-]*)*")
+_GITHUB_FINE_GRAINED = re.compile(r"github_pat_\w{50,}")
 _ASSIGNMENT = re.compile(
-    r"(?i)(?:password|passwd|pwd|secret[_-]?key|api[_-]?key|access[_-]?token|auth[_-]?token)"
+    r"(?i)(?:password|passwd|pwd|secret[_-]?(?:access[_-]?)?key|api[_-]?key"
+    r"|(?:access|auth|session)[_-]?token)"
     r"[\"']?(?:\s*=\s*|:\s+|\":\s*\")[\"']?([^\s\"',;&$<>{}\[\]]{6,})"
 )
 
@@ -132,7 +139,7 @@ class Redactor:
             ]
         if step == "*" and isinstance(value, dict):
             return {
-                key: self._declared(item, rest, f"{path}.{key}", found)
+                key: self._declared(item, rest, f"{path}.{key}".lstrip("."), found)
                 for key, item in value.items()
             }
         if isinstance(value, dict) and step in value:
@@ -161,14 +168,47 @@ class Redactor:
         self, value: dict[str, Any], path: str, found: list[Redaction]
     ) -> dict[str, Any]:
         count = len(found)
-        members = {
-            key: self._detected(item, f"{path}.{key}".lstrip("."), found)
-            for key, item in value.items()
-        }
+        named = _secret_members(value)
+        members = {}
+        for key, item in value.items():
+            here = f"{path}.{key}".lstrip(".")
+            if key in named:
+                members[key] = self._mark(item, here, "named as a secret", found)
+            else:
+                members[key] = self._detected(item, here, found)
         return members if len(found) > count else value
 
 
 _SHORTEST_SECRET = 12
+_SHORTEST_NAMED_SECRET = 6
+_SECRET_NAME = re.compile(
+    r"(?i)(?:password|passwd|passphrase|(?:secret|private|api)[_-]?(?:access[_-]?)?key"
+    r"|(?:access|auth|session|bearer)[_-]?token|client[_-]?secret)$"
+)
+_PAIRS = (("Name", "Value"), ("name", "value"), ("Key", "Value"), ("key", "value"))
+
+
+@functools.lru_cache(maxsize=8192)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def _secret_members(value: dict[str, Any]) -> list[str]:
+    """Return the members that hold a secret by their name, or by the name in a name/value pair."""
+    named = [key for key in value if isinstance(key, str) and _names_a_secret(key)]
+    for name, text in _PAIRS:
+        if isinstance(value.get(name), str) and text in value and _names_a_secret(value[name]):
+            named.append(text)
+    return [key for key in named if _may_be_secret(value[key])]
+
+
+def _may_be_secret(value: Any) -> bool:
+    """Whether a text may be the secret itself: an ARN is the address of one."""
+    return (
+        isinstance(value, str)
+        and len(value) >= _SHORTEST_NAMED_SECRET
+        and not value.startswith(("arn:", "[redacted "))
+    )
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -177,6 +217,8 @@ def _leaves(value: Any) -> Iterator[str]:
         if len(value) >= _SHORTEST_SECRET:
             yield value
     elif isinstance(value, dict):
+        if _secret_members(value):
+            yield "password=named-as-a-secret"  # makes the caller look closely
         for item in value.values():
             yield from _leaves(item)
     elif isinstance(value, list):
@@ -197,10 +239,21 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     found = [
         ("private key", _PRIVATE_KEY),
         ("AWS secret access key", _AWS_SECRET_KEY),
+        ("connection string", _CONNECTION),
+        ("JSON Web Token", _WEB_TOKEN),
+        ("GitHub Token", _GITHUB_FINE_GRAINED),
         ("password or key assignment", _ASSIGNMENT),
     ]
     for detector in _DETECTORS:
         module, name = detector.split(".")
         plugin = getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), name)
-        found.extend((plugin.secret_type, pattern) for pattern in plugin.denylist)
+        ungrouped = detector in _GROUPS_ARE_PREFIXES
+        found.extend(
+            (plugin.secret_type, _without_groups(pattern) if ungrouped else pattern)
+            for pattern in plugin.denylist
+        )
     return tuple(found)
+
+
+def _without_groups(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    return re.compile(re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern.pattern), pattern.flags)

@@ -7,7 +7,6 @@ committed. Lines are numbered from 1; the RFC 6962 leaf of a line is its bytes w
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from evidence.errors import StoreError, VerificationError
 from evidence.merkle import leaf_hash
 
 _LEVEL = 3
+_CHUNK = 1 << 18
 
 
 class SegmentWriter:
@@ -75,14 +75,27 @@ def read_lines(path: Path) -> Iterator[bytes]:
     """
     try:
         with path.open("rb") as file:
-            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-            buffered = io.BufferedReader(reader, 1 << 20)
-            for line in buffered:
-                if not line.endswith(b"\n"):
-                    raise VerificationError("the last record is cut off", where=str(path))
-                yield line[:-1]
+            rest = b""
+            for data in _decompressed(file, path):
+                *lines, rest = (rest + data).split(b"\n")
+                yield from lines
     except zstandard.ZstdError as error:
         raise VerificationError(f"not a readable zstd segment: {error}", where=str(path)) from error
+    if rest:
+        raise VerificationError("the last record is cut off", where=str(path))
+
+
+def _decompressed(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield the content of one whole frame: zstandard's own reader takes a cut one for its end."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while data := file.read(_CHUNK):
+        if frame.eof:
+            raise VerificationError("there is more after the end of the segment", where=str(path))
+        yield frame.decompress(data)
+    if not frame.eof:
+        raise VerificationError("the segment is cut off", where=str(path))
+    if frame.unused_data:
+        raise VerificationError("there is more after the end of the segment", where=str(path))
 
 
 def read_line(path: Path, number: int) -> bytes:

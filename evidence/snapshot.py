@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,14 +89,17 @@ class SnapshotRun:
     def seal(self, schemas: Sequence[TableSchema], finished: str, key: SigningKey) -> Path:
         """Make the tables, sign the manifest and publish the snapshot; return its folder.
 
-        Raises StoreError when something cannot be written; the run can then be sealed again.
+        Raises StoreError when something cannot be written; the run can then be sealed again. What
+        a crash left is signed anew: another run may have been sealed since, and this one follows.
         """
-        if not (self._sealed / MANIFEST_NAME).exists():
-            self._remove_rests()
-            predicate = self._write_sealed_files(committed_units(self.folder), schemas, finished)
+        published = self.store.folder("snapshot") / self.id
+        if not (published / MANIFEST_NAME).exists():
+            units = committed_units(self.folder)
+            self._remove_rests(units)
+            predicate = self._write_sealed_files(units, schemas, finished)
+            self.store.keep_certificate(key.certificate)
             seal_folder(self._sealed, "snapshot", predicate, key)
-        self.store.keep_certificate(key.certificate)
-        published = self.store.publish(self._sealed, "snapshot", self.id)
+            self.store.publish(self._sealed, "snapshot", self.id)
         shutil.rmtree(self.folder, ignore_errors=True)
         return published
 
@@ -103,9 +107,15 @@ class SnapshotRun:
     def _sealed(self) -> Path:
         return self.folder / SEALED
 
-    def _remove_rests(self) -> None:
-        for rest in self._sealed.rglob("*.part"):
-            rest.unlink()
+    def _remove_rests(self, units: Sequence[UnitRecord]) -> None:
+        """Remove everything but the captures of committed units: the rest is made anew."""
+        kept = {self._sealed / _segment_path(unit.key.path) for unit in units}
+        for rest in sorted(self._sealed.rglob("*"), reverse=True):
+            if rest.is_dir() and not rest.is_symlink():
+                with contextlib.suppress(OSError):  # not empty
+                    rest.rmdir()
+            elif rest not in kept:
+                rest.unlink()
 
     def _write_sealed_files(
         self, units: Sequence[UnitRecord], schemas: Sequence[TableSchema], finished: str
@@ -122,8 +132,7 @@ class SnapshotRun:
             "finished": finished,
             "merkle_tree": tree,
             "segments": [
-                {"path": f"captures/{unit.key.path}.jsonl.zst", "records": unit.records}
-                for unit in units
+                {"path": _segment_path(unit.key.path), "records": unit.records} for unit in units
             ],
             "tables": tables,
             "gaps": _count_by_reason(gaps),
@@ -192,7 +201,11 @@ class Snapshot:
 
     def segment(self, unit_path: str) -> Path:
         """Return the segment that the references `unit_path#line` point into."""
-        return self.folder / "captures" / f"{unit_path}.jsonl.zst"
+        return self.folder / _segment_path(unit_path)
+
+
+def _segment_path(unit_path: str) -> str:
+    return f"captures/{unit_path}.jsonl.zst"
 
 
 def _lines(values: Sequence[dict[str, Any]]) -> bytes:

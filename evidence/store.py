@@ -20,7 +20,9 @@ from evidence.keys import Certificate
 from evidence.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 STORE_MARK = "auditpack-store.json"
-_MARK_CONTENT = canonical_json({"format": 1, "is": "an auditpack evidence store"})
+MARK_CONTENT = canonical_json({"format": 1, "is": "an auditpack evidence store"})
+"""What the mark of a store says, byte for byte."""
+
 SEALED_KINDS = {"snapshot": "snapshots", "assessment": "assessments", "pack": "packs"}
 """Kind of a sealed folder -> the store's folder for that kind."""
 
@@ -45,14 +47,20 @@ class Store:
                     where=str(root),
                     mend="Run `auditpack collect` first, or name the right folder with --store.",
                 )
+            if root.exists() and not root.is_dir():
+                raise StoreError(
+                    "this is a file and not an evidence store",
+                    where=str(root),
+                    mend="Name an empty or new folder with --store.",
+                )
             if root.exists() and any(root.iterdir()):
                 raise StoreError(
                     "this folder is not empty and is not an evidence store",
                     where=str(root),
                     mend="Name an empty or new folder with --store.",
                 )
-            write_atomically(mark, _MARK_CONTENT)
-        elif mark.read_bytes() != _MARK_CONTENT:
+            write_atomically(mark, MARK_CONTENT)
+        elif mark.read_bytes() != MARK_CONTENT:
             raise StoreError(
                 "this store has a format that this auditpack does not know",
                 where=str(mark),

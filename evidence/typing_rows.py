@@ -21,8 +21,9 @@ _SCALARS: dict[str, Any] = {
     "boolean": bool,
     "integer": _BIGINT,
     "number": float,
-    "timestamp": datetime.datetime,
+    "timestamp": Annotated[datetime.datetime, msgspec.Meta(tz=False)],
 }
+"""A timestamp is UTC without a zone: DuckDB's cast would drop an offset."""
 
 
 @dataclass(frozen=True)

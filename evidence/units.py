@@ -123,6 +123,7 @@ class UnitWriter:
             self._segment_part.rename(self._file(f"{SEALED}/captures", ".jsonl.zst"))
             self._rows_part.rename(self._file(f"{WORK}/rows", ".jsonl"))
             sync_folder(self._segment_part.parent)
+            sync_folder(self._rows_part.parent)
         except OSError as error:
             raise _disk_error(self._rows_part, error) from error
         write_atomically(self._file(f"{WORK}/leaves", ".bin"), b"".join(self._segment.leaves))

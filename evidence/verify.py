@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evidence.errors import VerificationError
+from evidence.errors import KeyFileError, VerificationError
 from evidence.files import sha256_of_file
 from evidence.keys import Certificate
 from evidence.manifest import (
@@ -23,7 +23,7 @@ from evidence.manifest import (
 from evidence.merkle import RootBuilder, leaf_hash
 from evidence.segments import read_lines
 from evidence.snapshot import LEAVES_FILE
-from evidence.store import SEALED_KINDS, STORE_MARK, Store
+from evidence.store import MARK_CONTENT, SEALED_KINDS, STORE_MARK, Store
 
 _HASH_LENGTH = 32
 
@@ -63,11 +63,12 @@ def verify_store(store: Store, *, pinned: Certificate | None = None) -> Verifica
     """
     report = VerificationReport(pinned=pinned is not None)
     certificates = _certificates(store, report, pinned)
+    sealed = {}
     for kind in SEALED_KINDS:
-        manifests = _verify_kind(store, kind, certificates, report)
-        _verify_chain(kind, manifests, report)
-        report.sealed[kind] = len(manifests)
-    _verify_references(store, report)
+        sealed[kind] = _verify_kind(store, kind, certificates, report)
+        _verify_chain(kind, sealed[kind], report)
+        report.sealed[kind] = len(sealed[kind])
+    _verify_references(sealed, report)
     _find_strays(store, report)
     return report
 
@@ -79,6 +80,9 @@ def _certificates(
     folder = store.root / "certificates"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         name = f"certificates/{path.name}"
+        if path.is_symlink():
+            report.faults.append(Fault(name, "was replaced by a link"))
+            continue
         try:
             certificate = Certificate.from_pem(path.read_bytes(), where=name)
         except Exception as error:  # noqa: BLE001  (damaged: a fault, whatever the parser raises)
@@ -101,13 +105,13 @@ def _verify_kind(
     folder = store.folder(kind)
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         where = f"{SEALED_KINDS[kind]}/{path.name}"
-        if not path.is_dir():
-            report.faults.append(Fault(where, "is a file that belongs to nobody"))
+        if path.is_symlink() or not path.is_dir():
+            report.faults.append(Fault(where, "is a file or a link that belongs to nobody"))
             continue
         try:
             manifest = read_manifest(path)
             _check_signer(manifest, certificates, f"{where}/{MANIFEST_NAME}")
-        except VerificationError as error:
+        except (VerificationError, KeyFileError) as error:
             report.faults.append(Fault(f"{where}/{MANIFEST_NAME}", error.what))
             continue
         if manifest.kind != kind or manifest.predicate.get("id") != path.name:
@@ -142,8 +146,15 @@ def _verify_files(folder: Path, where: str, manifest: Manifest, report: Verifica
             report.bytes += length
     for path in sorted(present - set(manifest.files)):
         report.faults.append(Fault(f"{where}/{path}", "was added after sealing"))
+    for path in _empty_folders(folder):
+        report.faults.append(Fault(f"{where}/{path}", "is an empty folder, added after sealing"))
     if manifest.kind == "snapshot" and not damaged:
         _verify_records(folder, where, manifest, report)
+
+
+def _empty_folders(folder: Path) -> list[str]:
+    found = (path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())
+    return sorted(p.relative_to(folder).as_posix() for p in found if not any(p.iterdir()))
 
 
 def _file_fault(path: Path, digest: str, length: int) -> str:
@@ -227,27 +238,31 @@ def _verify_chain(kind: str, manifests: dict[str, Manifest], report: Verificatio
             report.faults.append(Fault(where, fault))
 
 
-def _verify_references(store: Store, report: VerificationReport) -> None:
+def _verify_references(sealed: dict[str, dict[str, Manifest]], report: VerificationReport) -> None:
     """Every assessment and pack must rest on exactly the sealed thing that it names."""
     for kind, source in (("assessment", "snapshot"), ("pack", "assessment")):
-        for name in store.sealed(kind):
+        for name, manifest in sorted(sealed[kind].items()):
             where = f"{SEALED_KINDS[kind]}/{name}"
-            try:
-                reference = store.manifest(kind, name).predicate[source]
-                found = store.manifest(source, reference["id"]).digest
-            except (VerificationError, KeyError):
-                report.faults.append(Fault(where, f"the {source} that it rests on is not here"))
-                continue
-            if found != reference["manifest_sha256"]:
+            reference = manifest.predicate.get(source) or {}
+            found = sealed[source].get(reference.get("id", ""))
+            if found is None:
+                fault = f"the {source} that it rests on is not here, or not intact"
+                report.faults.append(Fault(where, fault))
+            elif found.digest != reference["manifest_sha256"]:
                 fault = f"rests on another {source} {reference['id']} than the one here"
                 report.faults.append(Fault(where, fault))
 
 
 def _find_strays(store: Store, report: VerificationReport) -> None:
+    mark = store.root / STORE_MARK
+    if not mark.is_file() or mark.is_symlink() or mark.read_bytes() != MARK_CONTENT:
+        report.faults.append(Fault(STORE_MARK, "is not the mark of a store any more"))
     known = {STORE_MARK, "certificates", "incomplete", *SEALED_KINDS.values()}
     for path in sorted(store.root.iterdir()):
         if path.name not in known:
             report.faults.append(Fault(path.name, "belongs to nobody"))
+        elif path.name != STORE_MARK and not path.is_dir():
+            report.faults.append(Fault(path.name, "is a file where a folder belongs"))
     report.incomplete = sorted(_names(store.incomplete()))
 
 

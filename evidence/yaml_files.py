@@ -24,7 +24,13 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def load_yaml(file: Path) -> Any:
     """Return the content of a YAML file. Raises DataError when it is not YAML."""
     try:
-        return yaml.load(file.read_bytes(), Loader=_Loader)  # noqa: S506  (a safe loader)
+        loader = _Loader(file.read_bytes())
+        try:
+            node = loader.get_single_node()
+            _refuse_names_twice(file, node)
+            return None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
@@ -38,6 +44,25 @@ def load_yaml(file: Path) -> Any:
         raise DataError(f"cannot be read: {error.strerror}", where=str(file)) from error
 
 
+def _refuse_names_twice(file: Path, node: Any) -> None:
+    """YAML readers keep the last of two fields with one name; the first would be dead text."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise DataError(
+                    f"the field {key.value!r} is there twice",
+                    where=f"{file}:{key.start_mark.line + 1}: {key.value}",
+                    mend="Remove one of the two, or give it another name.",
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+            _refuse_names_twice(file, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_names_twice(file, item)
+
+
 def load_model(file: Path, model: type[Model]) -> Model:
     """Read a YAML file into a pydantic model. Raises DataError that names the field and line."""
     value = load_yaml(file)
@@ -48,18 +73,21 @@ def load_model(file: Path, model: type[Model]) -> Model:
 
 
 def _explained(file: Path, model: type[BaseModel], error: ValidationError) -> DataError:
-    first = error.errors(include_url=False)[0]
-    path = [part for part in first["loc"] if not _is_branch(part)]
+    errors = error.errors(include_url=False)
+    # A misspelt field is a missing one as well: what is written there is what can be mended.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    composed = [part for part in first["loc"] if not _is_branch(part)]
+    path = _as_written(file, composed)
     field = ".".join(str(part) for part in path) or "(the whole file)"
     message = first["msg"].removeprefix("Value error, ")
     mend = "Correct the field; CONTRIBUTING.md shows the format."
     if first["type"] == "extra_forbidden":
         message = f"there is no field {path[-1]!r} here"
-        near = difflib.get_close_matches(str(path[-1]), _fields_at(model, path[:-1]), 1)
+        near = difflib.get_close_matches(str(path[-1]), _fields_at(model, composed[:-1]), 1)
         mend = f"Did you mean {near[0]!r}?" if near else mend
     elif first["type"] == "missing":
         message = f"the field {path[-1]!r} is missing"
-    more = len(error.errors()) - 1
+    more = len(errors) - 1
     if more:
         message += f" (and {more} more in this file)"
     line = line_of(file, path)
@@ -76,9 +104,26 @@ def _fields_at(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
     for part in path:
         if isinstance(part, int) or not _is_model(current):
             continue
-        field = current.model_fields.get(part)
+        field = _fields_by_name(current).get(part)
         current = _model_inside(field.annotation) if field is not None else current
-    return list(current.model_fields) if _is_model(current) else list(model.model_fields)
+    return list(_fields_by_name(current if _is_model(current) else model))
+
+
+def _fields_by_name(model: Any) -> dict[str, Any]:
+    """Return the fields of a model by the names that people write."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _as_written(file: Path, path: Sequence[Any]) -> list[Any]:
+    """Leave out of `path` the steps that a model puts in and that nobody writes in the file."""
+    node, written = _composed(file, file.stat().st_mtime), []
+    for index, part in enumerate(path):
+        found = _child(node, part)
+        if found is None and index < len(path) - 1 and _child(node, path[index + 1]):
+            continue
+        written.append(part)
+        node = found[1] if found is not None else None
+    return written
 
 
 def _is_model(value: Any) -> bool:

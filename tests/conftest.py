@@ -44,9 +44,7 @@ def seed_small_estate(client: Any) -> None:
     s3 = client("s3")
     for index in range(4):
         s3.create_bucket(Bucket=f"small-estate-{index}")
-    s3.put_bucket_versioning(
-        Bucket="small-estate-0", VersioningConfiguration={"Status": "Enabled"}
-    )
+    s3.put_bucket_versioning(Bucket="small-estate-0", VersioningConfiguration={"Status": "Enabled"})
     s3.put_bucket_tagging(
         Bucket="small-estate-0", Tagging={"TagSet": [{"Key": "Owner", "Value": "data"}]}
     )

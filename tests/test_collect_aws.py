@@ -76,7 +76,7 @@ def baseline(gated_estate: Any, tmp_path_factory: pytest.TempPathFactory) -> Any
 
 def test_an_undisturbed_run_has_no_gaps_and_cites_captures_that_exist(baseline: Any) -> None:
     _, snapshot = baseline
-    assert [gap for gap in snapshot.gaps] == []
+    assert list(snapshot.gaps) == []
     sql = f"SELECT id, captures FROM '{snapshot.table('aws_s3_bucket')}'"
     for bucket, captures in duckdb.sql(sql).fetchall():
         for reference in captures["versioning"]:

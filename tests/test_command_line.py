@@ -40,7 +40,7 @@ def test_help_is_quick_to_load_and_names_the_exit_codes(folder: Path) -> None:
 
 def test_init_makes_a_protected_key_and_a_configuration(folder: Path) -> None:
     said = auditpack(
-        "init", "--organisation", "Ex \"A\" Ltd", "--json", cwd=folder, AUDITPACK_KEY_PASSPHRASE="pw1"
+        "init", "--organisation", 'Ex "A" Ltd', "--json", cwd=folder, AUDITPACK_KEY_PASSPHRASE="pw1"
     )
     assert said.code == 0, said.err
     key = folder / "keys/signing-key.pem"
@@ -109,7 +109,9 @@ def test_thresholds_have_their_exit_code(folder: Path, aws_environment: Any) -> 
     auditpack("collect", *SMALL, "--store", "ev", cwd=folder)
     assert auditpack("evaluate", "--store", "ev", "--fail-under", "0", cwd=folder).code == 0
     assert auditpack("evaluate", "--store", "ev", "--fail-under", "99.9", cwd=folder).code == 3
-    assert auditpack("evaluate", "--store", "ev", "--fail-on", "informational", cwd=folder).code == 3
+    assert (
+        auditpack("evaluate", "--store", "ev", "--fail-on", "informational", cwd=folder).code == 3
+    )
 
 
 def test_strict_says_by_its_exit_code_that_there_are_gaps(

@@ -36,7 +36,11 @@ def test_it_ends_with_pack_site_store_and_scores(demo: dict[str, object]) -> Non
 
 def test_the_store_verifies(demo: dict[str, object]) -> None:
     said = auditpack(
-        "verify", "--config", "auditpack-demo/auditpack.yaml", "--json", cwd=Path(str(demo["folder"]))
+        "verify",
+        "--config",
+        "auditpack-demo/auditpack.yaml",
+        "--json",
+        cwd=Path(str(demo["folder"])),
     )
     assert said.code == 0
     assert said.json["sealed"] == {"snapshot": 1, "assessment": 1, "pack": 1}
@@ -52,7 +56,7 @@ def test_good_and_bad_are_told_apart(demo: dict[str, object]) -> None:
         "json",
         cwd=Path(str(demo["folder"])),
     )
-    statuses = {status: 0 for status in ("pass", "fail", "not_evidenced", "not_applicable")}
+    statuses = dict.fromkeys(("pass", "fail", "not_evidenced", "not_applicable"), 0)
     for finding in said.json:
         statuses[finding["status"]] += 1
         if finding["status"] in ("pass", "fail"):

@@ -106,5 +106,3 @@ def test_a_full_disk_is_an_error_and_nothing_half_written_counts(
     assert resumed.code == 0, resumed.err
     assert resumed.json["gaps"] == {}
     assert auditpack("verify", "--store", "ev", cwd=tmp_path).code == 0
-
-

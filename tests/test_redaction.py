@@ -365,3 +365,35 @@ def test_a_secret_on_a_line_of_its_own_is_found_in_any_text(
     assert found
     assert SECRETS[name][1] not in text
     assert text.startswith(before + "\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"variables": {"DB_PASSWORD": "plainword"}},
+        {"environment": [{"Name": "API_KEY", "Value": "abcdef1"}]},
+        {"environment": [{"name": "client_secret", "value": "abcdef1"}]},
+        {"Tags": [{"Key": "admin-password", "Value": "plainword"}]},
+    ],
+)
+def test_a_value_whose_name_says_that_it_is_a_secret_is_taken_out(
+    answer: dict[str, object],
+) -> None:
+    redacted, found = Redactor(b"k" * 32, {}).redact("any", answer)
+    assert len(found) == 1
+    assert "plainword" not in str(redacted)
+    assert "abcdef1" not in str(redacted)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"SecretKey": "arn:aws:secretsmanager:us-east-1:111111111111:secret:db-AbCdEf"},
+        {"PasswordLastUsed": "2026-01-01T00:00:00"},
+        {"NextToken": "AAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+        {"RequireSymbols": True, "MinimumPasswordLength": 14},
+        {"Tags": [{"Key": "password-policy", "Value": "strong-enough"}]},
+    ],
+)
+def test_a_name_that_only_sounds_like_a_secret_is_kept(answer: dict[str, object]) -> None:
+    assert Redactor(b"k" * 32, {}).redact("any", answer) == (answer, [])

@@ -514,6 +514,16 @@ def test_a_snapshot_of_another_store_does_not_fit_in(chain: Path, tmp_path: Path
     }
 
 
+def test_a_second_snapshot_that_claims_to_be_the_first_is_noticed(
+    chain: Path, chained_once: tuple[Path, SigningKey], tmp_path: Path
+) -> None:
+    """Signed by the right key and under its own name, but sealed into another store."""
+    other = Store.open(tmp_path / "other", create=True)
+    folder = add(other, chained_once[1], "20260401T060000Z-000004")
+    folder.rename(chain / "snapshots" / folder.name)
+    assert "claims to be the first" in fault_of(chain, f"snapshots/{folder.name}")
+
+
 def test_a_snapshot_kept_among_assessments_is_noticed(chain: Path) -> None:
     (chain / "assessments").mkdir()
     (chain / "snapshots" / THIRD_SNAPSHOT).rename(chain / "assessments" / THIRD_SNAPSHOT)

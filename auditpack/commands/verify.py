@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from auditpack.options import Context, common_options
+
+if TYPE_CHECKING:
+    from evidence.store import Store
 
 VERIFICATION_FAILED = 5
 
@@ -31,7 +35,7 @@ def verify(context: Context, *, certificate: Path | None) -> None:
     pinned = None
     if certificate is not None:
         pinned = Certificate.from_pem(certificate.read_bytes(), where=str(certificate))
-    report = verify_store(context.store(), pinned=pinned)
+    report = verify_store(_opened(context), pinned=pinned)
     out = context.output.results()
     counts = ", ".join(f"{count} {kind}s" for kind, count in report.sealed.items())
     out.print(f"Sealed: {counts}; {report.files} files, {report.records} records intact")
@@ -40,7 +44,8 @@ def verify(context: Context, *, certificate: Path | None) -> None:
     if pinned is None:
         out.print("[dim]No certificate was pinned: compare the fingerprint with the one you know.")
     for name in report.incomplete:
-        out.print(f"[yellow]incomplete[/yellow], not evidence: {name} (collect --resume goes on)")
+        goes_on = "collect --resume goes on" if name[:1].isdigit() else "will be made again"
+        out.print(f"[yellow]incomplete[/yellow], not evidence: {name} ({goes_on})")
     for fault in report.faults:
         out.print(f"[red]FAULT[/red] {fault.path}: {fault.what}", soft_wrap=True)
     if report.ok:
@@ -62,3 +67,16 @@ def verify(context: Context, *, certificate: Path | None) -> None:
         if context.output.quiet and not context.output.as_json:
             sys.stderr.writelines(f"{fault.path}: {fault.what}\n" for fault in report.faults)
         sys.exit(VERIFICATION_FAILED)
+
+
+def _opened(context: Context) -> Store:
+    """Open the store; one whose mark was damaged is checked all the same, and the mark named."""
+    from evidence.errors import StoreError
+    from evidence.store import STORE_MARK, Store
+
+    try:
+        return context.store()
+    except StoreError:
+        if not (context.config.store / STORE_MARK).is_file():
+            raise
+        return Store(context.config.store)

@@ -31,9 +31,7 @@ GAP_COLUMNS = (
     *("reason", "type", "account", "region", "operation", "id", "facet", "detail"),
     *("page:n", "anchor:n", "captures:n"),
 )
-RESOURCE_COLUMNS = (
-    *("type", "account", "region", "id", "name", "page:n", "anchor:n", "counts:n"),
-)
+RESOURCE_COLUMNS = (*("type", "account", "region", "id", "name", "page:n", "anchor:n", "counts:n"),)
 UNIT_COLUMNS = (
     *("listed", "provider", "account", "region", "type", "detail"),
     *("resources:n", "records:n", "redactions:n", "file", "sha256:n", "pages:n"),

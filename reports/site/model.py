@@ -96,6 +96,11 @@ class Site:
         """The checks by id, those first that need a person."""
         return {view.check.id: view for view in sorted(self.view.checks, key=_attention)}
 
+    def ordered(self, checks: Iterable[Check]) -> list[CheckView]:
+        """Some checks, those first that need a person."""
+        wanted = {check.id for check in checks}
+        return [view for name, view in self.checks.items() if name in wanted]
+
     @cached_property
     def checks_by_control(self) -> dict[str, list[CheckView]]:
         """Common control -> its checks."""
@@ -191,11 +196,6 @@ def check_status(counts: dict[str, int]) -> str:
         if counts.get(status):
             return status
     return ""
-
-
-def requirement_order(items: Iterable[RequirementView]) -> list[RequirementView]:
-    """Requirements with what needs a person first, else in their own order."""
-    return sorted(items, key=lambda item: STATUS_ORDER.index(item.status))
 
 
 def links() -> dict[str, Any]:

@@ -7,6 +7,9 @@ what the cloud sent: numbers keep their digits, keys their order, duplicates sta
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+import orjson
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
@@ -14,8 +17,9 @@ _HIDDEN = re.compile(
 """Control characters, and those that change the direction of text or take no room."""
 
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
-_XML_TOKEN = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<[^>]*>|[^<]+", re.DOTALL)
-_INDENT = "  "
+_XML_ENDS = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<", ">"))
+_DEEPEST = 40
+"""Levels of indent: a body that nests deeper, by mistake or malice, must not swell."""
 
 
 def visible(text: str) -> str:
@@ -26,7 +30,7 @@ def visible(text: str) -> str:
 def pretty(body: str) -> tuple[str, str]:
     """Return (text, form): the body indented where it is JSON or XML, else as it is."""
     start = body.lstrip()[:1]
-    if start and start in "{[":
+    if start and start in "{[" and _is_json(body):
         indented, form = pretty_json(body), "JSON, indented for reading"
     elif start == "<":
         indented, form = pretty_xml(body), "XML, indented for reading"
@@ -35,6 +39,15 @@ def pretty(body: str) -> tuple[str, str]:
     if _without_space(indented) != _without_space(body):
         return body, "as it is"
     return indented, form
+
+
+def _is_json(body: str) -> bool:
+    """Whether a body is JSON: only then does every quote have its pair, and the tokens are sure."""
+    try:
+        orjson.loads(body)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def _without_space(text: str) -> str:
@@ -49,9 +62,9 @@ def pretty_json(body: str) -> str:
         if token in "}]":
             depth = max(depth - 1, 0)
             if before not in ("{", "["):
-                out.append("\n" + _INDENT * depth)
+                out.append("\n" + _indent(depth))
         elif before in ("{", "[", ","):
-            out.append("\n" + _INDENT * depth)
+            out.append("\n" + _indent(depth))
         out.append(": " if token == ":" else token)
         if token in "{[":
             depth += 1
@@ -61,7 +74,7 @@ def pretty_json(body: str) -> str:
 
 def pretty_xml(body: str) -> str:
     """Return XML with one element a line; an element that holds only text stays on its line."""
-    tokens = [token for token in _XML_TOKEN.findall(body) if token.strip()]
+    tokens = [token for token in _xml_tokens(body) if token.strip()]
     lines: list[str] = []
     depth = 0
     index = 0
@@ -69,16 +82,36 @@ def pretty_xml(body: str) -> str:
         token = tokens[index]
         if token.startswith("</"):
             depth = max(depth - 1, 0)
-            lines.append(_INDENT * depth + token)
+            lines.append(_indent(depth) + token)
         elif _opens(token):
             taken = _whole_element(tokens, index)
-            lines.append(_INDENT * depth + "".join(tokens[index : index + taken]))
+            lines.append(_indent(depth) + "".join(tokens[index : index + taken]))
             index += taken - 1
             depth += 1 if taken == 1 else 0
         else:
-            lines.append(_INDENT * depth + token.strip("\n"))
+            lines.append(_indent(depth) + token.strip("\n"))
         index += 1
     return "\n".join(lines)
+
+
+def _indent(depth: int) -> str:
+    return "  " * min(depth, _DEEPEST)
+
+
+def _xml_tokens(body: str) -> Iterator[str]:
+    """Yield tags, comments and texts; what follows a tag that never ends is one text."""
+    at = 0
+    while at < len(body):
+        end = body.find("<", at)
+        if body[at] == "<":
+            close = next(close for start, close in _XML_ENDS if body.startswith(start, at))
+            found = body.find(close, at)
+            end = found + len(close) if found >= 0 else -1
+        if end < 0:
+            yield body[at:]
+            return
+        yield body[at:end]
+        at = end
 
 
 def _opens(token: str) -> bool:

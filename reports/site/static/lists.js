@@ -281,7 +281,8 @@
       if (write) app.writeState(params);
       draw();
     };
-    const restore = () => {
+    const restore = (event) => {
+      if (event && location.hash && !location.hash.includes("=")) return;
       const params = app.readState();
       app.fillForm(form, params);
       page = Math.max(1, Number.parseInt(params.get("page"), 10) || 1);
