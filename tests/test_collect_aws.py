@@ -222,3 +222,88 @@ def test_the_same_rows_come_back_from_a_process_pool(
     snapshot = Snapshot.open(store)
     for resource_type in ("aws_s3_bucket", "aws_iam_user", "aws_vpc_security_group"):
         assert rows_of(snapshot, resource_type) == rows_of(baseline[1], resource_type)
+
+
+def test_a_credential_report_is_read_although_making_a_new_one_is_denied(
+    aws_environment: Any, tmp_path: Path
+) -> None:
+    context = context_in(tmp_path / "first", types=("aws_iam_credential_report",))
+    whole = snapshot_of(context, collect_snapshot(context))
+    aws_environment.refuse = lambda request: (
+        (403, "AccessDenied", "no") if request.operation == "GenerateCredentialReport" else None
+    )
+    context = context_in(tmp_path / "second", types=("aws_iam_credential_report",))
+    again = snapshot_of(context, collect_snapshot(context))
+    assert again.gaps == ()
+    assert [row["name"] for row in rows_of(again, "aws_iam_credential_report")] == [
+        row["name"] for row in rows_of(whole, "aws_iam_credential_report")
+    ]
+
+
+OWN_TYPE = """\
+type: aws_own_queue
+title: Queue
+service: sqs
+scope: region
+list: {{operation: list_queues, items: "{items}"}}
+id: $Url
+facets:
+  identity:
+    about: the queue
+    queue_name: {{type: text, path: "after_last(Url || 'x/none', '/')", about: its name}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("items", "rows", "gaps"),
+    [
+        ("QueueUrls[].{Url: @}", 1, []),
+        ("[QueueUrls[], QueueUrls[]][].{Url: @}", 1, []),
+        ("QueueUrls[].{Other: @}", 0, ["the answer holds no id"]),
+        (
+            "[QueueUrls[].{Url: 'same', Name: 'a'}, QueueUrls[].{Url: 'same', Name: 'b'}][]",
+            1,
+            [],
+        ),
+    ],
+)
+def test_a_resource_is_written_once_and_only_with_an_id(
+    aws_environment: Any, tmp_path: Path, items: str, rows: int, gaps: list[str]
+) -> None:
+    folder = tmp_path / "types"
+    folder.mkdir()
+    (folder / "aws_own_queue.yaml").write_text(OWN_TYPE.format(items=items))
+    context = context_in(tmp_path, types=())
+    scope = context.config.aws_scope((str(folder),))
+    from dataclasses import replace
+
+    from collectors.aws.engine import collect, open_accounts, plan
+    from evidence.snapshot import SnapshotRun
+
+    scope = replace(scope, types=("aws_own_queue",))
+    accounts, types = open_accounts(scope), scope.chosen_types()
+    run = SnapshotRun.start(context.store(create=True), "20260101T000000Z-own000", {"scope": {}})
+    collect(accounts, plan(accounts, scope, types, run, b"k" * 32), run)
+    unit = next(iter(run.committed().values()))
+    assert unit.resources == rows
+    assert [gap.detail for gap in unit.gaps] == gaps
+
+
+def test_an_absent_code_can_be_narrowed_to_a_message() -> None:
+    from botocore.exceptions import ClientError
+
+    from collectors.aws.outcomes import classify
+    from evidence.outcome import Outcome
+
+    def refused(message: str) -> ClientError:
+        return ClientError(
+            {
+                "Error": {"Code": "AccessDeniedException", "Message": message},
+                "ResponseMetadata": {"HTTPStatusCode": 403},
+            },
+            "GetMacieSession",
+        )
+
+    absent = ("AccessDeniedException: Macie is not enabled",)
+    assert classify(refused("Macie is not enabled."), absent) is Outcome.ABSENT
+    assert classify(refused("User is not authorized"), absent) is Outcome.DENIED

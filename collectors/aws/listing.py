@@ -49,11 +49,9 @@ class Lister:
 
     def _handled(self, name: str) -> Iterator[Listed | Answer]:
         handled = handler_named(name)(self._caller, self._place.call_region)
-        captures: tuple[str, ...] = ()
-        for answer in handled.answers:
-            captures = self._keep(answer)
-            if not answer.outcome.observed:
-                yield answer
+        captures = tuple(ref for answer in handled.answers for ref in self._keep(answer))
+        if not handled.answers[-1].outcome.observed:
+            yield handled.answers[-1]
         yield from (Listed(item, captures) for item in handled.items)
 
     def _walk(

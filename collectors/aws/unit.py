@@ -7,11 +7,14 @@ that resource; an error in the listing becomes the unit's outcome.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from collectors.aws.caller import Answer, Caller
 from collectors.aws.enriching import Enriched, Enricher
@@ -60,6 +63,7 @@ class UnitCollector:
         self._validator = RowValidator(spec.table_schema())
         self._tally = _Tally()
         self._kept: dict[bytes, str] = {}
+        self._seen: dict[str, bytes] = {}
 
     def collect(self) -> UnitRecord:
         """Collect and commit the unit; on an unforeseen error nothing of it is kept."""
@@ -142,10 +146,7 @@ class UnitCollector:
 
     def _finish(self, done: Enriched) -> None:
         answers = {"list": Answer("list", Outcome.OK, done.listed.item), **done.answers}
-        references = {
-            name: self._keep(answer) if answer.lines else [] for name, answer in answers.items()
-        }
-        references["list"] = list(done.listed.captures)
+        references = self._references(done)
         for answer in done.answers.values():
             if answer.lines:
                 self._tally.count(answer)
@@ -160,9 +161,39 @@ class UnitCollector:
             tag_answer = answers[self._spec.tags.source]
             if not tag_answer.outcome.observed:
                 row["errors"]["tags"] = _why(tag_answer)
-        self._note_gaps(row, done, references)
-        self._writer.write_row(row)
-        self._tally.resources += 1
+        if self._is_new(row):
+            self._note_gaps(row, done, references)
+            self._writer.write_row(row)
+            self._tally.resources += 1
+
+    def _references(self, done: Enriched) -> dict[str, list[str]]:
+        """Return the captures that each source rests on.
+
+        A call that was not made, because it does not apply, rests on what showed that.
+        """
+        found = {"list": list(done.listed.captures)}
+        for step in self._spec.enrich:
+            answer = done.answers[step.name]
+            basis = [ref for name in sorted(step.needs()) for ref in found[name]]
+            found[step.name] = self._keep(answer) if answer.lines else [*found["list"], *basis]
+        return found
+
+    def _is_new(self, row: dict[str, Any]) -> bool:
+        """Whether the resource was not written yet: a page that comes twice gives no second row.
+
+        One that is listed again with another content, or without an id, becomes a gap.
+        """
+        content = {name: value for name, value in row.items() if name != "captures"}
+        digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
+        known = self._seen.setdefault(row["id"], digest)
+        if row["id"] and known is digest:
+            return True
+        if not row["id"] or known != digest:
+            what = "listed twice, differently" if row["id"] else "the answer holds no id"
+            captures = tuple(row["captures"][next(iter(self._spec.facets))])
+            more = {"resource_id": row["id"] or row["name"], "captures": captures}
+            self._tally.gaps.append(self._gap("list", Outcome.ERROR.value, what, **more))
+        return False
 
     def _identity(self, done: Enriched) -> dict[str, Any]:
         scope = self._enricher.scope(done.listed.item, done.answers)

@@ -17,7 +17,10 @@ from evidence.errors import DataError
 
 @dataclass(frozen=True)
 class Handled:
-    """What a handler found: the items, and every answer that they rest on."""
+    """What a handler found: the items, and every answer that they rest on.
+
+    The last answer decides whether the listing was observed; there is at least one.
+    """
 
     items: list[dict[str, Any]]
     answers: list[Answer]

@@ -16,35 +16,38 @@ from collectors.aws.handlers import Handled
 from collectors.aws.spec import Call
 from evidence.outcome import Outcome
 
-_LONGEST_WAIT = 60.0
+_ROUNDS = 30
 _PAUSE = 1.0
 _NOTHING = ("N/A", "no_information", "not_supported", "")
 _WORDS = {"true": True, "false": False}
 
 
 def collect(caller: Caller, region: str) -> Handled:
-    """Return one item a line of the report; times stay text, "N/A" becomes None."""
-    answers = []
-    generate = Call(operation="generate_credential_report")
-    waited = 0.0
-    while True:
-        answer = caller.ask(generate, "iam", region, {})
-        answers.append(answer)
-        if answer.outcome is not Outcome.OK:
-            return Handled([], answers)
-        if answer.data.get("State") == "COMPLETE":
-            break
-        if waited >= _LONGEST_WAIT:
-            late = Answer(answer.operation, Outcome.ERROR, None, "the report was not ready in 60 s")
-            return Handled([], [*answers, late])
-        time.sleep(_PAUSE)
-        waited += _PAUSE
+    """Return one item a line of the report; times stay text, "N/A" becomes None.
+
+    Where making a new report is refused, or takes too long, the one that AWS has is read: the
+    report says itself when it was made.
+    """
+    answers = _make(caller, region)
     report = caller.ask(Call(operation="get_credential_report"), "iam", region, {})
     answers.append(report)
     if report.outcome is not Outcome.OK:
         return Handled([], answers)
     text = base64.b64decode(report.data["Content"]).decode()
     return Handled([_item(line) for line in csv.DictReader(io.StringIO(text))], answers)
+
+
+def _make(caller: Caller, region: str) -> list[Answer]:
+    """Ask for a new report until it is ready, refused, or the patience is used up."""
+    generate = Call(operation="generate_credential_report")
+    answers: list[Answer] = []
+    for _ in range(_ROUNDS):
+        answer = caller.ask(generate, "iam", region, {})
+        answers.append(answer)
+        if answer.outcome is not Outcome.OK or answer.data.get("State") == "COMPLETE":
+            break
+        time.sleep(_PAUSE)
+    return answers
 
 
 def _item(line: dict[str, Any]) -> dict[str, Any]:
