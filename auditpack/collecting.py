@@ -70,7 +70,7 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
         _remark(context, account)
     if run is None:
         run = SnapshotRun.start(store, _new_id(), _intent(context, scope, accounts, list(types)))
-    targets = plan(accounts, scope, types, run, redaction_key(context))
+    targets = plan(accounts, scope, types, run, redaction_key(context.config))
     with context.output.progress("Reading AWS") as bar:
         task = bar.add_task("Reading AWS", total=len(targets), detail="") if bar else None
         found = _Counter()

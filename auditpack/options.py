@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from evidence.schema import TableSchema
     from evidence.store import Store
 
-PASSPHRASE_VARIABLE = "AUDITPACK_KEY_PASSPHRASE"
-
 
 @dataclass(frozen=True)
 class Context:
@@ -59,7 +57,8 @@ class Context:
         """Load the signing key; make one where there is none yet and no configuration names one."""
         from auditpack.signing import load_or_make_key
 
-        return load_or_make_key(self)
+        configured = self.config_file is not None
+        return load_or_make_key(self.config, self.output, configured=configured)
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,10 +6,11 @@ import datetime
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from auditpack.config import Config
+from auditpack.console import Output
 from evidence.keys import (
     SigningKey,
     load_or_make_redaction_key,
@@ -18,16 +19,14 @@ from evidence.keys import (
     save_signing_key,
 )
 
-if TYPE_CHECKING:
-    from auditpack.options import Context
+PASSPHRASE_VARIABLE = "AUDITPACK_KEY_PASSPHRASE"
+"""Environment variable that holds the passphrase of the signing key."""
 
 _ENCRYPTED_MARK = b"ENCRYPTED PRIVATE KEY"
 
 
 def passphrase_for(key_file: Path) -> str:
     """Return the passphrase of a key: from the environment, or typed where a person is there."""
-    from auditpack.options import PASSPHRASE_VARIABLE
-
     given = os.environ.get(PASSPHRASE_VARIABLE, "")
     if given or not key_file.is_file() or _ENCRYPTED_MARK not in key_file.read_bytes():
         return given
@@ -38,8 +37,6 @@ def passphrase_for(key_file: Path) -> str:
 
 def new_passphrase(*, unprotected: bool) -> str:
     """Return the passphrase for a new key; empty where none is wanted or nobody can type one."""
-    from auditpack.options import PASSPHRASE_VARIABLE
-
     given = os.environ.get(PASSPHRASE_VARIABLE, "")
     if given or unprotected or not sys.stdin.isatty():
         return given
@@ -55,18 +52,18 @@ def new_passphrase(*, unprotected: bool) -> str:
     )
 
 
-def load_or_make_key(context: Context) -> SigningKey:
-    """Load the configured key. Without a configuration file, make one in the user's folder.
+def load_or_make_key(config: Config, output: Output, *, configured: bool) -> SigningKey:
+    """Load the signing key. Without a configuration file, make one in the user's folder.
 
     Raises KeyFileError when a configured key is missing or cannot be opened.
     """
-    signing = context.config.signing
-    if context.config_file is None and not signing.key.exists():
+    signing = config.signing
+    if not configured and not signing.key.exists():
         now = datetime.datetime.now(datetime.UTC)
-        key = make_signing_key(context.config.organisation, now)
+        key = make_signing_key(config.organisation, now)
         passphrase = new_passphrase(unprotected=True)
         save_signing_key(key, signing.key, signing.certificate, passphrase)
-        context.output.warn(
+        output.warn(
             f"there was no signing key: a new one is in {signing.key}"
             f" (fingerprint {key.certificate.fingerprint}). Run `auditpack init` to set one up"
             " for your organisation."
@@ -75,6 +72,6 @@ def load_or_make_key(context: Context) -> SigningKey:
     return load_signing_key(signing.key, signing.certificate, passphrase_for(signing.key))
 
 
-def redaction_key(context: Context) -> bytes:
+def redaction_key(config: Config) -> bytes:
     """Return the key of redaction digests, kept beside the signing key."""
-    return load_or_make_redaction_key(context.config.signing.key.parent / "redaction.key")
+    return load_or_make_redaction_key(config.signing.key.parent / "redaction.key")

@@ -151,7 +151,10 @@ def _materialise_facts(
     """Evaluate facts; over tables of another shape (`older`), one that fails is not known."""
     for fact in catalogue.facts.values():
         used = (fact.subject, *fact.reads)
+        if fact.subject not in tables:
+            continue
         if not all(name in tables for name in used):
+            materialise_unread(database, fact, _OTHER_SHAPE)
             continue
         try:
             materialise(database, fact)
