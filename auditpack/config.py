@@ -41,7 +41,7 @@ class AwsConfig(_Strict):
     types: tuple[str, ...] = ()
     exclude_types: tuple[str, ...] = ()
     threads: int = Field(default=32, ge=1, le=256)
-    max_attempts: int = Field(default=10, ge=1, le=20)
+    max_attempts: int = Field(default=5, ge=1, le=20)
     requests_per_second: float = Field(default=100.0, gt=0)
 
     @field_validator("accounts")

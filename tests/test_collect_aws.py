@@ -105,7 +105,7 @@ def test_throttling_on_every_third_call_loses_nothing(
     aws_environment: Any, tmp_path: Path, baseline: Any
 ) -> None:
     aws_environment.refuse = every(3, (400, "ThrottlingException", "Rate exceeded"))
-    context = context_in(tmp_path, max_attempts=10)
+    context = context_in(tmp_path, max_attempts=Config().aws.max_attempts)
     snapshot = snapshot_of(context, collect_snapshot(context))
     assert snapshot.gaps == ()
     for resource_type in TYPES:
@@ -114,7 +114,7 @@ def test_throttling_on_every_third_call_loses_nothing(
 
 def test_throttled_attempts_are_kept_as_captures(aws_environment: Any, tmp_path: Path) -> None:
     aws_environment.refuse = every(3, (400, "ThrottlingException", "Rate exceeded"))
-    context = context_in(tmp_path, types=("aws_kms_key",), max_attempts=10)
+    context = context_in(tmp_path, types=("aws_kms_key",), max_attempts=5)
     snapshot = snapshot_of(context, collect_snapshot(context))
     unit = next(unit for unit in snapshot.units if unit.key.resource_type == "aws_kms_key")
     captures = [orjson.loads(line) for line in read_lines(snapshot.segment(unit.key.path))]
@@ -307,3 +307,30 @@ def test_an_absent_code_can_be_narrowed_to_a_message() -> None:
     absent = ("AccessDeniedException: Macie is not enabled",)
     assert classify(refused("Macie is not enabled."), absent) is Outcome.ABSENT
     assert classify(refused("User is not authorized"), absent) is Outcome.DENIED
+
+
+def test_a_tight_quota_with_many_threads_loses_nothing(
+    aws_environment: Any, tmp_path: Path, baseline: Any
+) -> None:
+    """A server-side token bucket of 25 requests a second, far below what 32 threads can send."""
+    import threading
+    import time
+
+    lock, state = threading.Lock(), {"tokens": 25.0, "at": time.monotonic()}
+
+    def refuse(_: Request) -> tuple[int, str, str] | None:
+        with lock:
+            now = time.monotonic()
+            state["tokens"] = min(25.0, state["tokens"] + (now - state["at"]) * 25)
+            state["at"] = now
+            if state["tokens"] < 1:
+                return 400, "ThrottlingException", "Rate exceeded"
+            state["tokens"] -= 1
+            return None
+
+    aws_environment.refuse = refuse
+    context = context_in(tmp_path, max_attempts=Config().aws.max_attempts)
+    snapshot = snapshot_of(context, collect_snapshot(context))
+    assert snapshot.gaps == ()
+    for resource_type in TYPES:
+        assert rows_of(snapshot, resource_type) == rows_of(baseline[1], resource_type)

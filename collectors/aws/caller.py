@@ -24,7 +24,7 @@ from evidence.capture import Exchange, Redaction, capture_line, parameters_text
 from evidence.outcome import Outcome
 from evidence.redaction import Redactor
 
-_ROUNDS = 4
+_ROUNDS = 6
 _FIRST_PAUSE = 1.0
 
 

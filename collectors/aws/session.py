@@ -51,10 +51,14 @@ class AccountTarget:
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """How clients behave: plain data."""
+    """How clients behave: plain data.
+
+    `max_attempts` bounds the SDK's own retries of one request. Five get over passing trouble
+    without waiting long where an operation always fails; throttling is outlasted by the caller.
+    """
 
     default_region: str = "us-east-1"
-    max_attempts: int = 10
+    max_attempts: int = 5
     connections: int = 32
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
