@@ -26,6 +26,7 @@ from evidence.redaction import Redactor
 
 _ROUNDS = 6
 _FIRST_PAUSE = 1.0
+_LONGEST_DETAIL = 300
 
 
 @dataclass(frozen=True)
@@ -222,10 +223,12 @@ def _as_text(data: Any) -> str:
 
 
 def _detail(error: Exception) -> str:
+    """Return code and message on one line; a page for people instead of an answer is cut short."""
+    message = str(error)
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message", ""))
-        return f"{error_code(error)}: {message}".strip(": ")
-    return f"{error_code(error)}: {error}"
+    line = " ".join(f"{error_code(error)}: {message}".strip(": ").split())
+    return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]} ..."
 
 
 def _token_pages(
