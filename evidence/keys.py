@@ -139,9 +139,14 @@ def save_signing_key(
     write_atomically(certificate_file, key.certificate.pem)
 
 
+def load_certificate(file: Path) -> Certificate:
+    """Read a certificate from a PEM file. Raises KeyFileError."""
+    return Certificate.from_pem(_read(file), where=str(file))
+
+
 def load_signing_key(key_file: Path, certificate_file: Path, passphrase: str) -> SigningKey:
     """Read a key and its certificate. Raises KeyFileError with what is missing or wrong."""
-    certificate = Certificate.from_pem(_read(certificate_file), where=str(certificate_file))
+    certificate = load_certificate(certificate_file)
     data = _read(key_file)
     try:
         private_key = serialization.load_pem_private_key(

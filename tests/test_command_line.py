@@ -174,6 +174,22 @@ def test_an_endpoint_that_is_not_there_is_found_out_in_seconds(
     assert "AWS_ENDPOINT_URL" in said.err
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("AWS_PROFILE", "no-such-profile", "no-such-profile"),
+        ("AWS_ENDPOINT_URL", "not-a-url", "Correct AWS_ENDPOINT_URL"),
+    ],
+)
+def test_a_wrong_setting_of_the_sdk_is_a_clear_error(
+    folder: Path, aws_environment: Any, variable: str, value: str, expected: str
+) -> None:
+    said = auditpack("collect", *SMALL, cwd=folder, **{variable: value})
+    assert said.code == 2
+    assert expected in said.err
+    assert "Traceback" not in said.err
+
+
 def test_a_region_that_does_not_exist_is_refused_with_the_nearest_name(
     folder: Path, aws_environment: Any
 ) -> None:

@@ -16,11 +16,10 @@ def keys() -> None:
 @common_options
 def show(context: Context) -> None:
     """Print the certificate's subject, validity and the fingerprint that an auditor pins."""
-    from evidence.keys import Certificate
+    from evidence.keys import load_certificate
 
     file = context.config.signing.certificate
-    data = file.read_bytes() if file.is_file() else b""
-    certificate = Certificate.from_pem(data, where=str(file))
+    certificate = load_certificate(file)
     valid = certificate.x509.not_valid_before_utc, certificate.x509.not_valid_after_utc
     out = context.output.results()
     out.print(f"Certificate  {file}", soft_wrap=True)

@@ -15,7 +15,8 @@ from botocore.paginate import PaginatorModel
 
 @functools.cache
 def _session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    """A session for descriptions only: it must not depend on anybody's profile."""
+    return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
 
 
 @functools.cache

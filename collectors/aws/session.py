@@ -90,6 +90,16 @@ class AccountSession:
         self.partition = "aws"
 
     def _open(self) -> boto3.Session:
+        try:
+            return self._opened()
+        except BotoCoreError as error:  # no such profile, a config file that is not one
+            raise CredentialsError(
+                f"the AWS configuration cannot be used: {error}",
+                where=_where(self.target),
+                mend="Correct AWS_PROFILE, aws.accounts[].profile, or the AWS config file.",
+            ) from error
+
+    def _opened(self) -> boto3.Session:
         core = botocore.session.Session(profile=self.target.profile or None)
         core.set_config_variable("region", self.settings.default_region)
         if self.target.role_arn:
@@ -123,6 +133,12 @@ class AccountSession:
             return self._unidentified(error)
         except BotoCoreError as error:
             raise _connection_error(error, self.target) from error
+        except ValueError as error:
+            raise UsageError(
+                f"AWS cannot be asked: {error}",
+                where=_where(self.target),
+                mend="Correct AWS_ENDPOINT_URL: a URL like https://host:port, or not set at all.",
+            ) from error
         found = str(answer["Account"])
         if self.target.id and found != self.target.id:
             raise CredentialsError(
