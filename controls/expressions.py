@@ -159,9 +159,11 @@ def compile_expression(
     names = frozenset(facts)
     roots = _check_columns(tree, schema, names, parameters)
     _check_nodes(tree, verdict)
-    tree = tree.transform(functools.partial(_put_parameter, parameters=parameters))
+    tree = tree.transform(functools.partial(_put_parameter, parameters=parameters), copy=False)
     if verdict:
-        tree = tree.transform(functools.partial(_guard_null_test, facets=schema.facet_names))
+        tree = tree.transform(
+            functools.partial(_guard_null_test, facets=schema.facet_names), copy=False
+        )
     known_facets = (*schema.facet_names, "tags")
     return Compiled(
         tree.sql("duckdb", comments=False),

@@ -35,6 +35,12 @@ def require_steady_query(sql: str) -> None:
         )
 
 
+def names_in(sql: str) -> list[str]:
+    """Return every name that a query uses, sorted: those of facets are among them."""
+    tree = sqlglot.parse_one(sql, read="duckdb")
+    return sorted({node.name for node in tree.find_all(exp.Identifier)})
+
+
 def _name_of(node: exp.Func) -> str:
     if isinstance(node, exp.Anonymous):
         return node.name.lower()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import duckdb
 
 from controls.database import literal, quoted
-from controls.fact_sql import FactSqlError, require_steady_query
+from controls.fact_sql import FactSqlError, names_in, require_steady_query
 from controls.models import Fact, FactColumn
 from evidence.units import GLOBAL_REGION
 
@@ -63,25 +63,49 @@ def materialise(database: duckdb.DuckDBPyConnection, fact: Fact) -> None:
 
 
 def _coverage(fact: Fact) -> str:
-    """SQL: for each account and region of the subject, whether every table was read there."""
+    """SQL: for each account and region of the subject, whether every table was read there.
+
+    `captures` are those of the listings; facts of an account or region also cite the captures of
+    the facets that their SQL names, row by row.
+    """
     reads = ", ".join(quoted(name) for name in fact.reads)
-    regional = ""
-    if fact.by != "account":
-        regional = (
-            f" AND (u.region = p.region OR u.region = {quoted(GLOBAL_REGION)}"
-            f" OR p.region = {quoted(GLOBAL_REGION)})"
-        )
+    listed = "flatten(list(u.captures ORDER BY u.resource_type, u.region))"
+    captures, cited = listed, ""
+    if fact.by != "id":
+        captures = f"list_concat({listed}, coalesce(any_value(c.captures), []))"
+        cited = f" LEFT JOIN ({_citations(fact)}) AS c ON c.account = p.account"
+        cited += "" if fact.by == "account" else f" AND {_same_region('c')}"
+    regional = "" if fact.by == "account" else f" AND {_same_region('u')}"
     return (
         "SELECT p.account, p.region,"
         f" count(DISTINCT u.resource_type) FILTER (WHERE u.observed) = {len(fact.reads)}"
         " AND bool_and(u.observed) AS whole,"
-        " flatten(list(u.captures ORDER BY u.resource_type, u.region)) AS captures,"
+        f" {captures} AS captures,"
         " string_agg(u.resource_type || ' in ' || u.region || ': ' || u.detail, '; '"
         " ORDER BY u.resource_type, u.region) FILTER (WHERE NOT u.observed) AS missing"
         f" FROM (SELECT DISTINCT account, region FROM {fact.subject}) AS p"
         f" LEFT JOIN units AS u ON u.account = p.account AND u.resource_type IN ({reads})"
-        f"{regional} GROUP BY p.account, p.region"
+        f"{regional}{cited} GROUP BY p.account, p.region"
     )
+
+
+def _same_region(table: str) -> str:
+    return (
+        f"({table}.region = p.region OR {table}.region = {quoted(GLOBAL_REGION)}"
+        f" OR p.region = {quoted(GLOBAL_REGION)})"
+    )
+
+
+def _citations(fact: Fact) -> str:
+    """SQL: captures of the facets that the fact's SQL names, by account (and region)."""
+    names = ", ".join(quoted(name) for name in names_in(fact.sql))
+    place = "account" if fact.by == "account" else "account, region"
+    rows = " UNION ALL ".join(
+        f"SELECT {place}, unnest(flatten(list_transform(list_filter(map_entries(captures),"
+        f" lambda e: e.key IN ({names})), lambda e: e.value))) AS capture FROM {name}"
+        for name in fact.reads
+    )
+    return f"SELECT {place}, list(DISTINCT capture) AS captures FROM ({rows}) GROUP BY {place}"
 
 
 def materialise_unread(database: duckdb.DuckDBPyConnection, fact: Fact, why: str) -> None:

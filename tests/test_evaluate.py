@@ -269,14 +269,20 @@ def test_a_finding_cites_the_captures_of_the_facets_it_read_and_no_others(
     assert row["captures"] == sorted(set(row["captures"]))
 
 
-def test_a_finding_that_rests_on_a_fact_cites_the_listings_of_the_fact(tmp_path: Path) -> None:
+def test_a_finding_that_rests_on_a_fact_cites_its_listings_and_the_facets_that_it_reads(
+    tmp_path: Path,
+) -> None:
     units = [home(identity={}), Unit((vault("a", {}, encryption={}),)), Unit((), region=THERE)]
-    row = one(judge(tmp_path, units, [ALL_ENCRYPTED], [VAULTS_FACT]), "all_encrypted")
+    store = tmp_path / "store"
+    snapshot = sealed_snapshot(store, units)
+    catalogue = make_catalogue(tmp_path / "catalogue", [ALL_ENCRYPTED], [VAULTS_FACT])
+    row = one(rows_of(evaluate(snapshot, catalogue, SCHEMAS, tmp_path / "out")), "all_encrypted")
     assert (row["status"], row["reason"]) == ("fail", "")
-    assert row["captures"] == [
-        f"aws/{ACCOUNT}/{THERE}/aws_vault#1",
-        f"aws/{ACCOUNT}/{HERE}/aws_vault#1",
-    ]
+    listings = {f"aws/{ACCOUNT}/{place}/aws_vault#1" for place in (HERE, THERE)}
+    assert listings < set(row["captures"])
+    read = set(row["captures"]) - listings
+    operations = cited_operations(snapshot, {"captures": sorted(read)})
+    assert [name.split()[0] for name in operations] == ["get_encryption", "get_network"]
 
 
 def test_a_fact_that_is_not_known_says_which_listing_is_missing(tmp_path: Path) -> None:
