@@ -1,4 +1,4 @@
-"""How long judging takes against merely reading the same tables.
+"""How long judging takes against merely reading the table and writing a row a finding.
 
 usage: python benchmarks/judge.py [--resources 200000] [--smoke]
 """
@@ -75,8 +75,11 @@ def main() -> None:
             if check.resource == "aws_ebs_volume"
         ]
         began = time.perf_counter()
-        for _ in checks:
-            duckdb.sql(f"SELECT count(*), max(id), max(name) FROM '{table}'").fetchall()
+        for check in checks:
+            duckdb.sql(
+                f"COPY (SELECT '{check.id}' AS check_id, account, region, id, name, tags, captures"
+                f" FROM '{table}' ORDER BY account, id) TO '{temporary}/floor.parquet'"
+            )
         floor = time.perf_counter() - began
         began = time.perf_counter()
         found = evaluate(snapshot, load_catalogue(), snapshot.schemas, Path(temporary) / "out")
@@ -84,7 +87,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{count} resources, {len(checks)} checks, {found.count} findings")
     print(f"making and sealing the table {sealing:.2f} s")
-    print(f"reading the table once a check {floor:.2f} s, judging and writing {judging:.2f} s")
+    print(f"floor: reading and writing as many rows {floor:.2f} s; judging {judging:.2f} s")
     print(f"ratio {judging / floor:.1f}, peak memory {peak:.0f} MB")
 
 
