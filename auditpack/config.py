@@ -76,7 +76,7 @@ class Config(_Strict):
     owner_tags: tuple[str, ...] = ("Owner", "owner", "Team", "team")
     aws: AwsConfig = AwsConfig()
     signing: SigningConfig = SigningConfig()
-    memory_limit: str = ""
+    memory_limit: str = Field(default="2GB", pattern=r"^\d+ ?[KMGT]i?B$")
 
     def within(self, folder: Path) -> Config:
         """Return the configuration with its paths taken from `folder`."""

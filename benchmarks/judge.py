@@ -82,7 +82,8 @@ def main() -> None:
             )
         floor = time.perf_counter() - began
         began = time.perf_counter()
-        found = evaluate(snapshot, load_catalogue(), snapshot.schemas, Path(temporary) / "out")
+        target = Path(temporary) / "out"
+        found = evaluate(snapshot, load_catalogue(), snapshot.schemas, target, memory_limit="1GB")
         judging = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{count} resources, {len(checks)} checks, {found.count} findings")

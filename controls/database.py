@@ -23,11 +23,18 @@ UNITS_DDL = (
 """What was asked and whether it was answered: one row a unit of the snapshot."""
 
 
-def open_database(as_of: str, *, memory_limit: str = "") -> duckdb.DuckDBPyConnection:
-    """Return an in-memory database with the macros; ages count from `as_of` (ISO 8601 UTC)."""
+def open_database(
+    as_of: str, *, memory_limit: str = "", spill: str = ""
+) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory database with the macros; ages count from `as_of` (ISO 8601 UTC).
+
+    What does not fit into `memory_limit` (like "2GB") goes to files in the folder `spill`.
+    """
     database = duckdb.connect(config={"threads": 2, "preserve_insertion_order": True})
     if memory_limit:
         database.execute("SET memory_limit = ?", [memory_limit])
+    if spill:
+        database.execute("SET temp_directory = ?", [spill])
     database.execute(_MACROS.read_text())
     moment = as_of.replace("T", " ").removesuffix("Z").split("+")[0]
     database.execute(

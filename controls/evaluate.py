@@ -8,7 +8,8 @@ each account and region in which the type could not be listed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ _FINDINGS_DDL = (
     " resource_id VARCHAR, resource_name VARCHAR, control VARCHAR, owner VARCHAR,"
     " captures VARCHAR[])"
 )
+_COUNTED = ("check_id", "account", "severity", "owner")
 _OTHER_SHAPE = "the snapshot was made without what this needs"
 _ORDER = "check_id, provider, account, region, resource_id, resource_name, status, reason"
 
@@ -94,7 +96,10 @@ def evaluate(
     Raises EvaluationError when SQL that passed the gate fails all the same.
     """
     target.mkdir(parents=True, exist_ok=True)
-    with open_database(snapshot.started, memory_limit=memory_limit) as database:
+    with (
+        tempfile.TemporaryDirectory(prefix="spill-", dir=target) as spill,
+        open_database(snapshot.started, memory_limit=memory_limit, spill=spill) as database,
+    ):
         tables = {**schemas, **snapshot.schemas}
         older = frozenset(name for name in tables if tables[name] != schemas.get(name))
         _attach(database, snapshot, tables)
@@ -289,29 +294,41 @@ def _unlisted(
 
 
 def _write(database: duckdb.DuckDBPyConnection, target: Path) -> Findings:
-    ordered = f"SELECT * FROM findings ORDER BY {_ORDER}"
+    counted = {name: _counts(database, name) for name in _COUNTED}
     database.execute(
-        f"COPY ({ordered}) TO {quoted(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (SELECT * FROM findings ORDER BY {_ORDER}) TO {quoted(str(target))}"
+        " (FORMAT parquet, COMPRESSION zstd)"
     )
-    digest, count = _digest(database, ordered)
+    database.execute("DROP TABLE findings")
+    digest, count = _digest(database, target, counted["check_id"])
     return Findings(
         target,
         count,
         digest,
-        _counts(database, "check_id"),
-        _counts(database, "account"),
-        _counts(database, "severity"),
-        _counts(database, "owner"),
+        counted["check_id"],
+        counted["account"],
+        counted["severity"],
+        counted["owner"],
     )
 
 
-def _digest(database: duckdb.DuckDBPyConnection, ordered: str) -> tuple[str, int]:
-    """SHA-256 over one JSON line a finding, in order: the same for the same findings anywhere."""
+def _digest(
+    database: duckdb.DuckDBPyConnection, findings: Path, checks: Iterable[str]
+) -> tuple[str, int]:
+    """SHA-256 over one JSON line a finding, in order: the same for the same findings anywhere.
+
+    Read back from the sorted file check by check, so that memory holds one check's at a time.
+    """
     digest, count = hashlib.sha256(), 0
-    found = database.execute(f"SELECT to_json(line) FROM ({ordered}) AS line")
-    while batch := found.fetchmany(10_000):
-        digest.update("".join(f"{line[0]}\n" for line in batch).encode())
-        count += len(batch)
+    source = f"read_parquet({quoted(str(findings))})"
+    for check in sorted(checks):
+        found = database.execute(
+            f"SELECT to_json(line) FROM (SELECT * FROM {source} WHERE check_id = {quoted(check)}"
+            f" ORDER BY {_ORDER}) AS line"
+        )
+        while batch := found.fetchmany(10_000):
+            digest.update("".join(f"{line[0]}\n" for line in batch).encode())
+            count += len(batch)
     return digest.hexdigest(), count
 
 
