@@ -23,6 +23,9 @@ FORMULA = (
     " Evidence coverage = (pass + fail) / (pass + fail + not_evidenced) over findings."
     " Severity-weighted pass rate = sum over checks of weight x pass / (pass + fail +"
     " not_evidenced), divided by the sum of weights of the checks that have such findings."
+    " A type that could not be listed counts there as one not_evidenced finding a check, however"
+    " many resources there are: a denied listing can therefore raise this second figure, never the"
+    " score."
 )
 """The scoring formula, printed and sealed with every figure."""
 
