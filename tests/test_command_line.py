@@ -335,3 +335,11 @@ def test_a_store_that_is_another_folder_is_not_written_into(
     assert said.code == 1
     assert "not an evidence store" in said.err
     assert [path.name for path in (folder / "photos").iterdir()] == ["cat.jpg"]
+
+
+def test_the_examples_are_sound() -> None:
+    examples = Path(__file__).parent.parent / "examples"
+    said = auditpack("lint", "--json", cwd=examples)
+    assert said.code == 0, said.out
+    shown = auditpack("explain", "example_bucket_owner_tagged", "--json", cwd=examples)
+    assert shown.json["check"] == "example_bucket_owner_tagged"
