@@ -37,7 +37,9 @@ def verify(context: Context, *, certificate: Path | None) -> None:
         pinned = Certificate.from_pem(certificate.read_bytes(), where=str(certificate))
     report = verify_store(_opened(context), pinned=pinned)
     out = context.output.results()
-    counts = ", ".join(f"{count} {kind}s" for kind, count in report.sealed.items())
+    counts = ", ".join(
+        f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in report.sealed.items()
+    )
     out.print(f"Sealed: {counts}; {report.files} files, {report.records} records intact")
     for fingerprint, subject in sorted(report.signers.items()):
         out.print(f"Signed by {subject}\n  fingerprint {fingerprint}")
