@@ -37,6 +37,15 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         ) from error
 
 
+def evidence_not_written(path: Path, error: OSError) -> StoreError:
+    """Return the error for evidence of an open run that did not get onto the disk."""
+    return StoreError(
+        f"evidence could not be written: {error.strerror or error}",
+        where=str(path),
+        mend="Make room or choose another --store, then run collect again with --resume.",
+    )
+
+
 def sync_folder(folder: Path) -> None:
     """Force a folder's entries to the disk, so that a rename survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from evidence.errors import StoreError, VerificationError
+from evidence.errors import VerificationError
+from evidence.files import evidence_not_written
 from evidence.merkle import leaf_hash
 
 _LEVEL = 3
@@ -35,7 +36,7 @@ class SegmentWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = path.open("wb")
         except OSError as error:
-            raise _write_error(path, error) from error
+            raise evidence_not_written(path, error) from error
         self._stream: Any = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(
             self._file, closefd=False
         )
@@ -46,7 +47,7 @@ class SegmentWriter:
             try:
                 self._stream.write(line + b"\n")
             except OSError as error:
-                raise _write_error(self._path, error) from error
+                raise evidence_not_written(self._path, error) from error
             self.lines += 1
             self.raw_bytes += len(line) + 1
             self.leaves.append(leaf_hash(line))
@@ -60,7 +61,7 @@ class SegmentWriter:
             os.fsync(self._file.fileno())
             self._file.close()
         except OSError as error:
-            raise _write_error(self._path, error) from error
+            raise evidence_not_written(self._path, error) from error
 
     def abandon(self) -> None:
         """Close without finishing: the file is a rest that the next run removes."""
@@ -104,11 +105,3 @@ def read_line(path: Path, number: int) -> bytes:
         if index == number:
             return line
     raise VerificationError(f"there is no record {number}", where=str(path))
-
-
-def _write_error(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"evidence could not be written: {error.strerror or error}",
-        where=str(path),
-        mend="Make room or choose another --store, then run collect again with --resume.",
-    )

@@ -39,7 +39,6 @@ class RowValidator:
     """Validates the rows of one table; make one a table and reuse it."""
 
     def __init__(self, schema: TableSchema) -> None:
-        self._schema = schema
         self._facets = {facet.name: _facet_type(facet) for facet in schema.facets}
 
     def clean(self, row: dict[str, Any]) -> list[BadType]:

@@ -16,8 +16,7 @@ from typing import Any
 import orjson
 
 from evidence.canonical import canonical_json
-from evidence.errors import StoreError
-from evidence.files import sync_folder, write_atomically
+from evidence.files import evidence_not_written, sync_folder, write_atomically
 from evidence.outcome import Gap, Outcome
 from evidence.segments import SegmentWriter
 
@@ -94,7 +93,7 @@ class UnitWriter:
             self._rows_part.parent.mkdir(parents=True, exist_ok=True)
             self._rows = self._rows_part.open("wb")
         except OSError as error:
-            raise _disk_error(self._rows_part, error) from error
+            raise evidence_not_written(self._rows_part, error) from error
 
     def _file(self, kind: str, suffix: str) -> Path:
         return self._run / kind / f"{self.key.path}{suffix}"
@@ -113,7 +112,7 @@ class UnitWriter:
         try:
             self._rows.write(orjson.dumps(row) + b"\n")
         except OSError as error:
-            raise _disk_error(self._rows_part, error) from error
+            raise evidence_not_written(self._rows_part, error) from error
 
     def commit(self, record: UnitRecord) -> None:
         """Finish the files and write the record that makes the unit count. Raises StoreError."""
@@ -125,7 +124,7 @@ class UnitWriter:
             sync_folder(self._segment_part.parent)
             sync_folder(self._rows_part.parent)
         except OSError as error:
-            raise _disk_error(self._rows_part, error) from error
+            raise evidence_not_written(self._rows_part, error) from error
         write_atomically(self._file(f"{WORK}/leaves", ".bin"), b"".join(self._segment.leaves))
         document = {**record.as_dict(), "gaps": [gap.as_dict() for gap in record.gaps]}
         write_atomically(self._file(f"{WORK}/units", ".json"), canonical_json(document))
@@ -170,11 +169,3 @@ def unit_from_dict(value: dict[str, Any], gaps: Sequence[Gap] = ()) -> UnitRecor
 def gap_from_dict(value: dict[str, Any]) -> Gap:
     """Return a gap from its JSON data."""
     return Gap(**{**value, "captures": tuple(value["captures"])})
-
-
-def _disk_error(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"evidence could not be written: {error.strerror or error}",
-        where=str(path),
-        mend="Make room or choose another --store, then run collect again with --resume.",
-    )

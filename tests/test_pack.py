@@ -22,13 +22,14 @@ from pack_store import CHECKS, Bucket, Built, build_store
 from evidence.manifest import read_manifest
 from evidence.verify import verify_store
 from reports import charts
+from reports.dates import day, moment
 from reports.pack import make_pack, next_pack_id, render_pack
 from reports.pack.attachments import attach_evidence
 from reports.pack.context import build_context
 from reports.pack.errors import DEBIAN_PACKAGES, MissingLibrariesError, PackError
 from reports.pack.render import _bundled_files_only, _weasyprint, render_html, render_pdf
 from reports.pack.sections import PER_CHECK, PER_PACK, resources_per_check
-from reports.pack.text import day, moment, printable
+from reports.pack.text import printable
 from reports.pack.verifying import LONGEST_LINE, steps
 
 SIGNED_AT = datetime.datetime(2027, 1, 8, 14, 5, 9, tzinfo=datetime.UTC)

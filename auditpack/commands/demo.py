@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from auditpack.demo.estate import Estate
     from auditpack.demo.seed import SeedSummary
-    from auditpack.options import Context
 
 _FOREIGN_VARIABLES = (
     "AWS_PROFILE",
@@ -95,11 +94,12 @@ def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> Non
     from auditpack.commands.evaluate import assess_snapshot, show_assessment
     from auditpack.commands.pack import write_pack
     from auditpack.commands.site import write_site
+    from auditpack.config import load_config
     from auditpack.options import Context
 
     config_file = _configure(folder, estate, summary)
-    people = Output(quiet=out.quiet, verbose=out.verbose)
-    context = _context(config_file, Output(True, True) if out.as_json else people)
+    speaking = Output(quiet=out.quiet or out.as_json, verbose=out.verbose)
+    context = Context(load_config(config_file), config_file, speaking)
     collected = collect_snapshot(context)
     console = out.results()
     gaps = sum(collected.gaps.values())
@@ -108,11 +108,10 @@ def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> Non
         f" {collected.calls} calls in {collected.seconds:.1f} s; {gaps} gaps,"
         f" {collected.redactions} secrets redacted"
     )
-    quiet_context = Context(context.config, config_file, Output(False, out.as_json or out.quiet))
-    assessment = assess_snapshot(quiet_context)
-    show_assessment(quiet_context, assessment)
-    pack = write_pack(quiet_context, assessment.id)
-    site = write_site(quiet_context, folder / "site", assessment.id)
+    assessment = assess_snapshot(context)
+    show_assessment(context, assessment)
+    pack = write_pack(context, assessment.id)
+    site = write_site(context, folder / "site", assessment.id)
     console.print()
     console.print(f"PDF pack     {pack}", soft_wrap=True)
     console.print(f"HTML report  {site}", soft_wrap=True)
@@ -131,13 +130,6 @@ def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> Non
             },
         }
     )
-
-
-def _context(config_file: Path, output: Output) -> Context:
-    from auditpack.config import load_config
-    from auditpack.options import Context
-
-    return Context(load_config(config_file), config_file, output)
 
 
 def _configure(folder: Path, estate: Estate, summary: SeedSummary) -> Path:

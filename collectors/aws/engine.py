@@ -6,6 +6,7 @@ worker. It runs on threads here and would run the same on a process pool or on D
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -104,8 +105,7 @@ class _Worker:
     """What a process keeps between units of one account: session, caller, item threads."""
 
     def __init__(self, target: UnitTarget) -> None:
-        folders = [Path(folder) for folder in target.type_folders]
-        known = load_resource_types(folders)
+        known = _types_of_run(target.run_folder, target.type_folders)
         self.specs = {name: known[name] for name in target.types}
         session = AccountSession(target.account, target.settings)
         session.account, session.partition = target.account_id, target.partition
@@ -116,6 +116,12 @@ class _Worker:
         redactor = Redactor(target.redaction_key, declared)
         self.caller = Caller(session, redactor, shared_calls(self.specs.values()))
         self.threads = ThreadPoolExecutor(target.threads, thread_name_prefix="item")
+
+
+@functools.lru_cache(maxsize=1)
+def _types_of_run(_run_folder: str, folders: tuple[str, ...]) -> dict[str, AwsResourceType]:
+    """The resource types of a run: read once a process, not once an account."""
+    return load_resource_types(Path(folder) for folder in folders)
 
 
 _interrupted = threading.Event()

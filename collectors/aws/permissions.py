@@ -5,6 +5,7 @@ What is not called is not asked for: the policy follows the YAML, so it can be n
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,9 +22,15 @@ LONGEST_MANAGED_POLICY = 6144
 """Characters without white space that a managed policy may have (IAM quotas)."""
 
 
+@functools.cache
+def _table() -> dict[str, Any]:
+    found: dict[str, Any] = load_yaml(_TABLE)
+    return found
+
+
 def actions_for(service: str, operation: str) -> list[str]:
     """Return the IAM actions that an API operation needs."""
-    table = load_yaml(_TABLE)
+    table = _table()
     special = table["actions"]
     for key in (f"{service}:{operation}", f"{service}:*"):
         if key in special:

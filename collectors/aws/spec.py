@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from botocore import xform_name
 from pydantic import Field, field_validator, model_validator
 
 from collectors.aws.models import operation_model
@@ -235,8 +234,3 @@ def _texts_of(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _texts_of(item)
-
-
-def method_name(operation: str) -> str:
-    """Return boto3's method name of an API operation (ListBuckets -> list_buckets)."""
-    return str(xform_name(operation))

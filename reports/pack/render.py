@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.canonical import sha256_hex
-from reports import charts
+from reports import charts, dates
 from reports.pack import text
 from reports.pack.attachments import Attached
 from reports.pack.context import PackContext, in_words
@@ -51,8 +51,8 @@ def render_html(context: PackContext) -> str:
         {
             "n": text.thousands,
             "percent": text.percent,
-            "day": text.day,
-            "moment": text.moment,
+            "day": dates.day,
+            "moment": dates.moment,
             "joined": text.joined,
             "in_words": in_words,
         }
@@ -158,7 +158,7 @@ def _describe(metadata: Any, context: PackContext) -> None:
 
 def _as_of(context: PackContext) -> datetime.datetime:
     """The time that the assessment judges at: the only time that the unsigned PDF knows."""
-    found = text.parsed_moment(str(context.view.assessment.results["as_of"]))
+    found = dates.parsed_moment(str(context.view.assessment.results["as_of"]))
     return (found or datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)).replace(microsecond=0)
 
 

@@ -8,7 +8,6 @@ something that it is not. The attachments hold every name unchanged.
 
 from __future__ import annotations
 
-import datetime
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -25,20 +24,6 @@ FONTS = {
 }
 """Bundled font files and their names. Their licences (SIL OFL 1.1) lie beside them."""
 
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 _SPACES = {"\n", "\t", " "}
 
@@ -101,30 +86,6 @@ def plural(number: int, one: str, many: str = "") -> str:
 def percent(value: str | None) -> str:
     """Return `62.5 %` (with a thin space); a dash where there is no figure."""
     return "–" if value is None else f"{value}\u2009%"
-
-
-def day(value: str) -> str:
-    """Return an ISO date as `1 October 2026`; other text as it is."""
-    try:
-        found = datetime.date.fromisoformat(value[:10])
-    except ValueError:
-        return value
-    return f"{found.day} {_MONTHS[found.month - 1]} {found.year}"
-
-
-def moment(value: str) -> str:
-    """Return an ISO 8601 UTC time as `1 October 2026, 08:15:00 UTC`; other text as it is."""
-    found = parsed_moment(value)
-    return value if found is None else f"{day(found.isoformat())}, {found:%H:%M:%S} UTC"
-
-
-def parsed_moment(value: str) -> datetime.datetime | None:
-    """Return an ISO 8601 time in UTC, or None where it is not one."""
-    try:
-        found = datetime.datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found.astimezone(datetime.UTC) if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
 def joined(items: Iterable[str], *, limit: int = 0) -> str:

@@ -6,7 +6,6 @@ the site, so a mistake in a template could still run nothing.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.dates import day, moment
 from reports.site.text import visible
 
 _HERE = Path(__file__).parent
@@ -86,32 +86,6 @@ def is_web(url: str) -> bool:
 def state(**values: str) -> str:
     """Return the fragment that sets the filters of a list: `status=fail&q=...`."""
     return urlencode({name: value for name, value in values.items() if value})
-
-
-def day(text: str) -> str:
-    """Return an ISO date as `1 January 2026`; other text as it is."""
-    try:
-        date = datetime.date.fromisoformat(text[:10])
-    except ValueError:
-        return text
-    return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"
-
-
-def moment(text: str) -> str:
-    """Return an ISO moment as `1 January 2026, 12:00:00 UTC`; other text as it is."""
-    try:
-        value = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return text
-    if value.tzinfo is not None:
-        value = value.astimezone(datetime.UTC)
-    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}, {value:%H:%M:%S} UTC"
-
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
-    *("October", "November", "December"),
-)
 
 
 def number(value: int) -> str:
