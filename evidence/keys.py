@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.x509.oid import NameOID
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
-from evidence.errors import KeyFileError
+from evidence.errors import KeyFileError, VerificationError
 from evidence.files import write_atomically
 
 _REDACTION_KEY_LENGTH = 32
@@ -52,6 +56,22 @@ class Certificate:
         """Return the public key in the form that DSSE verification takes."""
         return SSlibKey.from_crypto(_ec_public_key(self.x509), keyid=self.fingerprint)
 
+    def check(self, data: bytes, signature: bytes, *, where: str = "") -> None:
+        """Check an ECDSA SHA-256 signature (DER, as openssl makes it). Raises VerificationError.
+
+        A signature with bytes added, or in another encoding, is refused.
+        """
+        try:
+            if encode_dss_signature(*decode_dss_signature(signature)) != signature:
+                raise InvalidSignature
+            _ec_public_key(self.x509).verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        except (ValueError, InvalidSignature) as error:
+            raise VerificationError(
+                f"the signature is not valid under {self.fingerprint[:16]}",
+                where=where,
+                mend="It was changed after signing, or made with another key.",
+            ) from error
+
     @classmethod
     def from_pem(cls, data: bytes, *, where: str = "") -> Certificate:
         """Read a PEM certificate. Raises KeyFileError."""
@@ -75,6 +95,10 @@ class SigningKey:
     def signer(self) -> CryptoSigner:
         """Return the DSSE signer of this key."""
         return CryptoSigner(self.private_key, self.certificate.verification_key())
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the ECDSA SHA-256 signature of `data` in DER, as openssl verifies it."""
+        return bytes.fromhex(self.signer().sign(data).signature)
 
 
 def make_signing_key(organisation: str, now: datetime.datetime) -> SigningKey:

@@ -1,0 +1,157 @@
+"""Where a store keeps its bytes: named objects that are created once and never changed.
+
+A store is a set of objects with names like `snapshots/ID/manifest.dsse.json`. The interface has no
+way to overwrite one, and none to delete what is evidence: two writers that create the same name
+cannot both succeed, and the one that lost is told. A local folder is the default; object stores
+(S3, Azure Blob, Google Cloud Storage) implement the same four verbs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from evidence.errors import StoreError
+from evidence.files import sync_folder
+
+DISCARDABLE = "incomplete/"
+"""The only names that may be removed again: what is below is not evidence."""
+
+
+class ObjectExistsError(StoreError):
+    """Another writer created this object first."""
+
+
+class ObjectMissingError(StoreError):
+    """There is no object of this name."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What a listing says of an object. `length` is in bytes."""
+
+    name: str
+    length: int
+
+
+class Objects(Protocol):
+    """The objects of one store. Names use `/`, are relative, and never contain `..`."""
+
+    @property
+    def location(self) -> str:
+        """Where the objects are, as a person writes it: a folder or `s3://bucket/prefix`."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield every object whose name starts with `prefix`, sorted by name. Raises StoreError."""
+
+    def read(self, name: str) -> bytes:
+        """Return an object's bytes. Raises ObjectMissingError, or StoreError."""
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy an object into the new file `target`. Raises ObjectMissingError, or StoreError."""
+
+    def create(self, name: str, source: bytes | Path) -> None:
+        """Create an object whole, or not at all; `source` is its bytes, or a file that has them.
+
+        Raises ObjectExistsError when there is one of this name, whatever its bytes; StoreError.
+        """
+
+    def discard(self, name: str) -> None:
+        """Remove an object below `incomplete/`, if it is there and the store lets us."""
+
+
+@dataclass(frozen=True)
+class FolderObjects:
+    """Objects as files of a local folder."""
+
+    root: Path
+
+    @property
+    def location(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield the files whose path below the root starts with `prefix`, sorted by name."""
+        base = self.root / prefix if prefix.endswith("/") else (self.root / prefix).parent
+        names = sorted(
+            path.relative_to(self.root).as_posix()
+            for path in base.rglob("*")
+            if path.is_file() and not path.name.endswith(".part")
+        )
+        for name in names:
+            if name.startswith(prefix):
+                yield ObjectInfo(name, (self.root / name).stat().st_size)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        try:
+            return (self.root / name).read_bytes()
+        except FileNotFoundError as error:
+            raise _missing(self.root / name) from error
+        except OSError as error:
+            raise _unreadable(self.root / name, error) from error
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy a file."""
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.root / name, target)
+        except FileNotFoundError as error:
+            raise _missing(self.root / name) from error
+        except OSError as error:
+            raise _unreadable(self.root / name, error) from error
+
+    def create(self, name: str, source: bytes | Path) -> None:
+        """Write beside the place, force to the disk, and link into place: link(2) never replaces.
+
+        Source: link(2), EEXIST; a hard link is atomic on every local file system and on NFS.
+        """
+        target = self.root / name
+        rest = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with rest.open("xb") as file:
+                if isinstance(source, bytes):
+                    file.write(source)
+                else:
+                    with source.open("rb") as given:
+                        shutil.copyfileobj(given, file, 1 << 20)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(rest, target)
+            sync_folder(target.parent)
+        except FileExistsError as error:
+            raise ObjectExistsError(
+                "another writer created this first", where=str(target)
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"a file could not be written: {error.strerror or error}",
+                where=str(target),
+                mend="Make room or choose another --store, then run the command again.",
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                rest.unlink()
+
+    def discard(self, name: str) -> None:
+        """Remove a file below `incomplete/`."""
+        if name.startswith(DISCARDABLE):
+            (self.root / name).unlink(missing_ok=True)
+
+
+def _missing(path: Path) -> ObjectMissingError:
+    return ObjectMissingError(
+        "this is not in the store", where=str(path), mend="Run `auditpack verify`."
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"a file could not be read: {error.strerror}", where=str(path))
