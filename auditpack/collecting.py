@@ -59,7 +59,7 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
     scope = context.config.aws_scope(context.type_folders)
     check_regions(list(scope.regions))
     types = scope.chosen_types()
-    key = context.signing_key()
+    sealer = context.sealer()
     store = context.store(create=True)
     run = SnapshotRun.resume(store) if resume else None
     if run is not None:
@@ -94,7 +94,7 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
             ) from None
     schemas = [spec.table_schema() for spec in types.values()]
     context.output.remark("Sealing the snapshot ...")
-    folder = run.seal(schemas, _now(), key)
+    folder = run.seal(schemas, _now(), sealer)
     return _summary(Snapshot.open(store, run.id), folder, time.monotonic() - began)
 
 

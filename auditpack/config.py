@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from evidence.errors import UsageError
+from evidence.errors import KeyFileError, UsageError
+from evidence.key_uri import FileKey, KeySource, parse_key_source
+from evidence.store_location import is_remote
 from evidence.yaml_files import load_model
 
 if TYPE_CHECKING:
@@ -60,17 +63,57 @@ class PeriodConfig(_Strict):
 
 
 class SigningConfig(_Strict):
-    """Where the signing key and its certificate are; relative to the configuration file."""
+    """Where the signing key and its certificate are; paths are relative to the configuration file.
 
-    key: Path = Path("keys/signing-key.pem")
+    `key` is a path or a URI (see `evidence.key_uri`). `tsa_url` is an RFC 3161 timestamp authority;
+    `tsa_certificates` a PEM file with the root certificates that its answers must lead to.
+    """
+
+    key: KeySource = FileKey(Path("keys/signing-key.pem"))
     certificate: Path = Path("keys/signing-certificate.pem")
+    tsa_url: str = Field(default="", pattern=r"^(https?://.+)?$")
+    tsa_certificates: Path | None = None
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _source(cls, value: Any) -> Any:
+        if not isinstance(value, str | Path):
+            return value
+        try:
+            return parse_key_source(value) if isinstance(value, str) else FileKey(value)
+        except KeyFileError as error:
+            raise ValueError(f"{error.what}. {error.mend}") from error
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds what belongs to the key: the file's, else the certificate's."""
+        file = self.key.path if isinstance(self.key, FileKey) else self.certificate
+        return file.parent
+
+    def within(self, folder: Path) -> SigningConfig:
+        """Return the same with its paths taken from `folder`."""
+        key = FileKey(folder / self.key.path) if isinstance(self.key, FileKey) else self.key
+        roots = folder / self.tsa_certificates if self.tsa_certificates is not None else None
+        changes = {"key": key, "certificate": folder / self.certificate, "tsa_certificates": roots}
+        return self.model_copy(update=changes)
+
+
+class StoreConfig(_Strict):
+    """How a store in a cloud is reached and kept; what is empty, the cloud's SDK decides."""
+
+    retention_days: int = Field(default=0, ge=0)
+    retention_mode: Literal["COMPLIANCE", "GOVERNANCE"] = "COMPLIANCE"
+    profile: str = ""
+    region: str = ""
+    endpoint_url: str = ""
 
 
 class Config(_Strict):
-    """The whole configuration."""
+    """The whole configuration. `store` is a folder, or the URL of a bucket or container."""
 
     organisation: str = "Unnamed organisation"
-    store: Path = Path("store")
+    store: str = "store"
+    store_options: StoreConfig = StoreConfig()
     frameworks: tuple[str, ...] = ()
     period: PeriodConfig | None = None
     owner_tags: tuple[str, ...] = ("Owner", "owner", "Team", "team")
@@ -80,10 +123,8 @@ class Config(_Strict):
 
     def within(self, folder: Path) -> Config:
         """Return the configuration with its paths taken from `folder`."""
-        signing = SigningConfig(
-            key=folder / self.signing.key, certificate=folder / self.signing.certificate
-        )
-        return self.model_copy(update={"store": folder / self.store, "signing": signing})
+        store = self.store if is_remote(self.store) else str(folder / self.store)
+        return self.model_copy(update={"store": store, "signing": self.signing.within(folder)})
 
     def aws_scope(self, type_folders: tuple[str, ...] = ()) -> AwsScope:
         """Return what the AWS collector is to read."""
@@ -158,6 +199,11 @@ def cache_folder() -> Path:
     """Return the user's folder for what can be made again (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "auditpack"
+
+
+def store_work_folder(location: str) -> Path:
+    """Return the folder for open runs and copies of a remote store."""
+    return cache_folder() / "stores" / hashlib.sha256(location.encode()).hexdigest()[:16]
 
 
 def own_folders(config_file: Path | None) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from auditpack.config import Config, find_config, load_config, own_folders
+from auditpack.config import Config, find_config, load_config, own_folders, store_work_folder
 from auditpack.console import Output
 
 if TYPE_CHECKING:
     from controls.catalogue import Catalogue
     from evidence.keys import SigningKey
     from evidence.schema import TableSchema
+    from evidence.sealing import Sealer
     from evidence.store import Store
 
 
@@ -34,11 +36,23 @@ class Context:
         """Folders with the user's own resource types."""
         return tuple(str(folder / "resources") for folder in own_folders(self.config_file))
 
-    def store(self, *, create: bool = False) -> Store:
-        """Open the store."""
-        from evidence.store import Store
+    def store(self, *, create: bool = False, checked: bool = True) -> Store:
+        """Open the store. A remote one is worked on in a folder of the user's cache.
 
-        return Store.open(self.config.store, create=create)
+        Without `checked`, a store whose mark is damaged is opened all the same, to be verified.
+        Raises StoreError when there is none (and `create` is not set).
+        """
+        from evidence.store import Store
+        from evidence.store_location import StoreOptions, is_remote, open_objects
+
+        location = self.config.store
+        if not is_remote(location) and checked:
+            return Store.open(Path(location), create=create)
+        objects = open_objects(location, StoreOptions(**self.config.store_options.model_dump()))
+        work = store_work_folder(location) if is_remote(location) else Path(location)
+        if not checked:
+            return Store.unchecked(objects, work)
+        return Store.open_objects(objects, work, create=create)
 
     def catalogue(self) -> Catalogue:
         """Load the catalogue with the user's own files."""
@@ -52,6 +66,14 @@ class Context:
 
         specs = load_resource_types(Path(folder) for folder in self.type_folders)
         return {name: spec.table_schema() for name, spec in specs.items()}
+
+    def sealer(self) -> Sealer:
+        """Return what seals: the signing key, this machine's clock, and the timestamp authority."""
+        from auditpack.signing import timestamp_authority
+        from evidence.sealing import Sealer
+
+        authority = timestamp_authority(self.config.signing)
+        return Sealer(self.signing_key(), lambda: datetime.datetime.now(datetime.UTC), authority)
 
     def signing_key(self) -> SigningKey:
         """Load the signing key; make one where there is none yet and no configuration names one."""
@@ -73,9 +95,9 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--store",
-        type=click.Path(path_type=Path, file_okay=False),
         envvar="AUDITPACK_STORE",
-        help="Folder of the evidence store [default: from the configuration, else ./store].",
+        help="Evidence store: a folder, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or"
+        " gs://BUCKET/PREFIX [default: from the configuration, else ./store].",
     )
     @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to stdout.")
     @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -84,7 +106,7 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         *,
         config_file: Path | None,
-        store: Path | None,
+        store: str | None,
         as_json: bool,
         quiet: bool,
         verbose: bool,

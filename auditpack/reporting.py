@@ -17,6 +17,7 @@ def view_of(context: Context, assessment_id: str = "") -> ReportView:
     from controls.assessment import Assessment
     from evidence.keys import Certificate
     from evidence.snapshot import Snapshot
+    from evidence.store import certificate_name
     from reports.view import build_view
 
     store = context.store()
@@ -27,9 +28,7 @@ def view_of(context: Context, assessment_id: str = "") -> ReportView:
     if configured is not None:
         period = (configured.start.isoformat(), configured.end.isoformat())
     signer = store.manifest("assessment", assessment.id).signed_by
-    certificate = Certificate.from_pem(
-        (store.root / "certificates" / f"{signer}.pem").read_bytes(), where=signer
-    )
+    certificate = Certificate.from_pem(store.objects.read(certificate_name(signer)), where=signer)
     return build_view(
         assessment,
         snapshot,

@@ -8,7 +8,6 @@ finds the assessment that is there.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ from controls.models import Check, Control, Framework
 from controls.scoring import FORMULA, FORMULA_VERSION, WEIGHTS, Counts, score_framework
 from evidence.canonical import canonical_json, digest_of
 from evidence.files import write_atomically
-from evidence.keys import SigningKey
-from evidence.manifest import seal_folder
 from evidence.schema import TableSchema
+from evidence.sealing import Sealer
 from evidence.snapshot import Snapshot
 from evidence.store import Store
+from evidence.workspaces import workspace
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def assess(
     catalogue: Catalogue,
     schemas: Mapping[str, TableSchema],
     frameworks: Sequence[str],
-    key: SigningKey,
+    sealer: Sealer,
     *,
     owner_tags: Sequence[str] = (),
     memory_limit: str = "",
@@ -121,29 +120,24 @@ def assess(
     """
     chosen = [catalogue.framework(name) for name in frameworks]
     require_sound(catalogue, schemas, passed=gate_passed)
-    work = store.incomplete() / f"assessment-of-{snapshot.id}"
-    shutil.rmtree(work, ignore_errors=True)
-    found = evaluate(
-        snapshot, catalogue, schemas, work, owner_tags=owner_tags, memory_limit=memory_limit
-    )
-    results = _results(snapshot, catalogue, chosen, found, owner_tags)
-    name = f"{snapshot.id}.{digest_of(results)[:12]}"
-    if name in store.sealed("assessment"):
-        shutil.rmtree(work)
-        return Assessment.open(store, name)
-    write_atomically(work / "assessment.json", canonical_json(results))
-    write_atomically(work / "catalogue.json", canonical_json(catalogue.as_dict()))
-    predicate = {
-        "id": name,
-        "snapshot": results["snapshot"],
-        "catalogue_sha256": catalogue.digest,
-        "findings_sha256": found.digest,
-        "findings": found.count,
-        "previous": store.link_to_previous("assessment"),
-    }
-    seal_folder(work, "assessment", predicate, key)
-    store.keep_certificate(key.certificate)
-    store.publish(work, "assessment", name)
+    sealer.finish_cut_off(store)
+    with workspace(store.incomplete(), f"assessment-of-{snapshot.id}") as folder:
+        work = folder / "sealed"
+        found = evaluate(
+            snapshot, catalogue, schemas, work, owner_tags=owner_tags, memory_limit=memory_limit
+        )
+        results = _results(snapshot, catalogue, chosen, found, owner_tags)
+        name = f"{snapshot.id}.{digest_of(results)[:12]}"
+        if store.log.find("assessment", name) is None:
+            write_atomically(work / "assessment.json", canonical_json(results))
+            write_atomically(work / "catalogue.json", canonical_json(catalogue.as_dict()))
+            predicate = {
+                "snapshot": results["snapshot"],
+                "catalogue_sha256": catalogue.digest,
+                "findings_sha256": found.digest,
+                "findings": found.count,
+            }
+            sealer.seal(store, work, "assessment", name, predicate)
     return Assessment.open(store, name)
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from evidence.errors import StoreError
 
-_CHUNK = 1 << 20
-
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write `data` to a new file beside `path`, force it to the disk, and rename it into place.
@@ -57,8 +55,5 @@ def sync_folder(folder: Path) -> None:
 
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Manifests: an in-toto Statement that names every file of a sealed folder, in a DSSE envelope.
 
 The statement's subjects are the files with their SHA-256; its predicate says what the folder is,
-and names the manifest sealed before it, so that the manifests of a store form a chain.
+and the size and root of the log before it, so that a manifest vouches for what was sealed earlier.
 
 Sources: in-toto Attestation Framework, Statement v1; DSSE v1 (github.com/secure-systems-lab/dsse).
 """
@@ -39,12 +39,6 @@ class Manifest:
     signed_by: str
     envelope: Envelope
 
-    @property
-    def previous(self) -> dict[str, str] | None:
-        """The name and digest of the manifest sealed before this one; None for the first."""
-        found: dict[str, str] | None = self.predicate.get("previous")
-        return found
-
 
 def seal_folder(folder: Path, kind: str, predicate: dict[str, Any], key: SigningKey) -> str:
     """Write the signed manifest over every file in `folder`; return the manifest's SHA-256.
@@ -58,7 +52,7 @@ def seal_folder(folder: Path, kind: str, predicate: dict[str, Any], key: Signing
         "predicate": predicate,
     }
     envelope = Envelope(canonical_json(statement), PAYLOAD_TYPE, {})
-    envelope.sign(key.signer())
+    envelope.sign(key.signer)
     data = canonical_json(envelope.to_dict())
     write_atomically(folder / MANIFEST_NAME, data)
     return sha256_hex(data)
@@ -82,19 +76,21 @@ def _subject(folder: Path, path: str) -> dict[str, Any]:
     }
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of `folder` and check its form, not its signature.
+def read_manifest(folder: Path, *, data: bytes | None = None, where: str = "") -> Manifest:
+    """Read the manifest of `folder`, or its bytes `data`, and check its form, not its signature.
 
     Raises VerificationError when it is missing, is not byte for byte what we write, or is not a
     statement of ours.
     """
     path = folder / MANIFEST_NAME
-    if path.is_symlink():
-        raise VerificationError("the manifest was replaced by a link", where=str(path))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise VerificationError("the manifest is missing", where=str(path)) from error
+    where = where or str(path)
+    if data is None:
+        if path.is_symlink():
+            raise VerificationError("the manifest was replaced by a link", where=where)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise VerificationError("the manifest is missing", where=where) from error
     try:
         envelope = Envelope.from_dict(orjson.loads(data))
         same = canonical_json(envelope.to_dict()) == data
@@ -111,11 +107,26 @@ def read_manifest(folder: Path) -> Manifest:
     except Exception as error:  # any malformed byte ends here: the library raises many kinds
         raise VerificationError(
             f"the manifest is not a DSSE envelope over an in-toto statement: {error}",
-            where=str(path),
+            where=where,
         ) from error
     if not same:
-        raise VerificationError("the manifest's bytes were changed", where=str(path))
+        raise VerificationError("the manifest's bytes were changed", where=where)
     return Manifest(kind, files, predicate, sha256_hex(data), signed_by, envelope)
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Check that `folder` holds exactly the files of its manifest. Raises VerificationError."""
+    present = set(files_below(folder))
+    for path, (digest, length) in sorted(manifest.files.items()):
+        file = folder / path
+        if path not in present or file.is_symlink() or file.stat().st_size != length:
+            raise VerificationError(
+                "a sealed file is missing or has another length", where=str(file)
+            )
+        if sha256_of_file(file) != digest:
+            raise VerificationError("a sealed file has changed bytes", where=str(file))
+    for path in sorted(present - set(manifest.files)):
+        raise VerificationError("a file was added after sealing", where=str(folder / path))
 
 
 def check_signature(manifest: Manifest, certificate: Certificate, *, where: str) -> None:

@@ -1,12 +1,16 @@
-"""Merkle tree hashing as in RFC 6962, section 2.1 (and RFC 9162): root and audit paths.
+"""Merkle tree hashing as in RFC 6962, section 2.1 (and RFC 9162): roots and proofs.
 
-Leaves are bytes; the tree is over their order. SHA-256 throughout.
+Leaves are leaf hashes, 32 bytes each; the tree is over their order. SHA-256 throughout.
+`RootBuilder` is for a root alone, over any number of leaves; `MerkleTree` also gives paths.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+
+HASH_LENGTH = 32
+"""Bytes of a SHA-256 hash."""
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without leaves (RFC 6962, 2.1)."""
@@ -59,19 +63,119 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return builder.root()
 
 
-def audit_path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Return the audit path of leaf `index` (RFC 6962, 2.1.1), bottom first.
+class MerkleTree:
+    """A tree that keeps its inner nodes, so that roots and paths cost O(log n) hashes each.
 
-    Raises IndexError when there is no such leaf.
+    Only the roots of perfect subtrees are kept (about 80 bytes a leaf): they never change when
+    leaves are added, so the tree also answers for every size that it had before.
     """
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"no leaf {index} in a tree of {len(leaves)}")
-    if len(leaves) == 1:
-        return []
-    split = _largest_power_of_two_below(len(leaves))
-    if index < split:
-        return [*audit_path(index, leaves[:split]), root_of(leaves[split:])]
-    return [*audit_path(index - split, leaves[split:]), root_of(leaves[:split])]
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        self._levels: list[list[bytes]] = [[]]
+        for leaf in leaves:
+            self.add(leaf)
+
+    def __len__(self) -> int:
+        return len(self._levels[0])
+
+    def add(self, leaf: bytes) -> None:
+        """Append one leaf hash (32 bytes)."""
+        for level in self._levels:
+            level.append(leaf)
+            if len(level) & 1:
+                return
+            leaf = node_hash(level[-2], level[-1])
+        self._levels.append([leaf])
+
+    def root(self) -> bytes:
+        """Return the root over all leaves (32 bytes)."""
+        return self.root_at(len(self))
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root when the tree had `size` leaves. Raises ValueError when it never had."""
+        self._check_size(size)
+        return self._root_between(0, size) if size else EMPTY_ROOT
+
+    def audit_path(self, index: int, size: int | None = None) -> list[bytes]:
+        """Return the audit path of leaf `index` (RFC 6962, 2.1.1), bottom first.
+
+        `size` is that of the tree whose root it leads to; all leaves when None. Raises IndexError
+        when there is no such leaf, ValueError when the tree never had that size.
+        """
+        end = len(self) if size is None else size
+        self._check_size(end)
+        if not 0 <= index < end:
+            raise IndexError(f"no leaf {index} in a tree of {end}")
+        start, path = 0, []
+        while end - start > 1:
+            middle = start + _largest_power_of_two_below(end - start)
+            if index < middle:
+                path.append(self._root_between(middle, end))
+                end = middle
+            else:
+                path.append(self._root_between(start, middle))
+                start = middle
+        path.reverse()
+        return path
+
+    def consistency_path(self, first: int, second: int | None = None) -> list[bytes]:
+        """Return the proof that the tree of `first` leaves begins that of `second`, bottom first.
+
+        RFC 6962, 2.1.2; `second` is all leaves when None. The path is empty when both are equal
+        and when the first is empty: there is nothing to show. Raises ValueError when the tree
+        never had such sizes, or not in this order.
+        """
+        end = len(self) if second is None else second
+        self._check_size(end)
+        if not 0 <= first <= end:
+            raise ValueError(f"a tree of {first} leaves does not come before one of {end}")
+        if first == 0:
+            return []
+        start, path = 0, []
+        while first != end:
+            middle = start + _largest_power_of_two_below(end - start)
+            if first <= middle:
+                path.append(self._root_between(middle, end))
+                end = middle
+            else:
+                path.append(self._root_between(start, middle))
+                start = middle
+        if start:  # else this is the first tree itself, whose root the reader has
+            path.append(self._root_between(start, end))
+        path.reverse()
+        return path
+
+    def _check_size(self, size: int) -> None:
+        if not 0 <= size <= len(self):
+            raise ValueError(f"no tree of {size} leaves: there are {len(self)}")
+
+    def _root_between(self, start: int, end: int) -> bytes:
+        """Return the root over leaves `start` to `end`, a subtree as RFC 6962 splits them."""
+        perfect = []
+        while start < end:
+            height = (end - start).bit_length() - 1
+            perfect.append(self._levels[height][start >> height])
+            start += 1 << height
+        result = perfect.pop()
+        while perfect:
+            result = node_hash(perfect.pop(), result)
+        return result
+
+
+def audit_path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
+    """Return the audit path of leaf `index` (RFC 6962, 2.1.1), bottom first, in O(n) hashes.
+
+    For many paths of one tree use `MerkleTree`. Raises IndexError when there is no such leaf.
+    """
+    return MerkleTree(leaves).audit_path(index)
+
+
+def consistency_path(first: int, leaves: Sequence[bytes]) -> list[bytes]:
+    """Return the proof that the first `first` leaves begin `leaves` (RFC 6962, 2.1.2).
+
+    For many proofs of one tree use `MerkleTree`. Raises ValueError when there are fewer leaves.
+    """
+    return MerkleTree(leaves).consistency_path(first)
 
 
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
@@ -81,6 +185,7 @@ def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
     """
     if not 0 <= index < size:
         raise ValueError(f"no leaf {index} in a tree of {size}")
+    _check_hashes((leaf, *path))
     first, last, result = index, size - 1, leaf
     for sibling in path:
         if last == 0:
@@ -95,6 +200,62 @@ def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
     if last:
         raise ValueError("the path is shorter than the tree is high")
     return result
+
+
+def check_consistency(
+    first: int, first_root: bytes, second: int, second_root: bytes, path: Sequence[bytes]
+) -> None:
+    """Check that a tree of `second` leaves begins with that of `first` (RFC 9162, 2.1.4.2).
+
+    Raises ValueError when `path` does not prove it. Any tree begins with the empty one, and a tree
+    with itself: for these the path must be empty.
+    """
+    if not 0 <= first <= second:
+        raise ValueError(f"a tree of {first} leaves does not come before one of {second}")
+    _check_hashes((first_root, second_root, *path))
+    if first in (0, second):
+        expected = EMPTY_ROOT if first == 0 else second_root
+        if path or first_root != expected or (second == 0 and second_root != EMPTY_ROOT):
+            raise ValueError(f"the roots of {first} and {second} leaves do not belong together")
+        return
+    old, new = _roots_from_consistency_path(first, first_root, second, path)
+    if old != first_root:
+        raise ValueError(f"the path does not lead to the root of the first {first} leaves")
+    if new != second_root:
+        raise ValueError(f"the path does not lead to the root of all {second} leaves")
+
+
+def _roots_from_consistency_path(
+    first: int, first_root: bytes, second: int, path: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """Return both roots that `path` computes, for 0 < first < second. Raises ValueError."""
+    if not path:
+        raise ValueError("the path is empty although the tree grew")
+    # A first tree of 2**n leaves is a node of the second, so the path leaves it out.
+    nodes = path if first & (first - 1) else (first_root, *path)
+    left, last = first - 1, second - 1
+    while left & 1:
+        left, last = left >> 1, last >> 1
+    old = new = nodes[0]
+    for node in nodes[1:]:
+        if last == 0:
+            raise ValueError("the path is longer than the tree is high")
+        if left & 1 or left == last:
+            old, new = node_hash(node, old), node_hash(node, new)
+            while left and not left & 1:
+                left, last = left >> 1, last >> 1
+        else:
+            new = node_hash(new, node)
+        left, last = left >> 1, last >> 1
+    if last:
+        raise ValueError("the path is shorter than the tree is high")
+    return old, new
+
+
+def _check_hashes(hashes: Iterable[bytes]) -> None:
+    for value in hashes:
+        if len(value) != HASH_LENGTH:
+            raise ValueError(f"a hash of {len(value)} bytes, not {HASH_LENGTH}")
 
 
 def _largest_power_of_two_below(count: int) -> int:

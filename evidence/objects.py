@@ -81,9 +81,7 @@ class FolderObjects:
         """Yield the files whose path below the root starts with `prefix`, sorted by name."""
         base = self.root / prefix if prefix.endswith("/") else (self.root / prefix).parent
         names = sorted(
-            path.relative_to(self.root).as_posix()
-            for path in base.rglob("*")
-            if path.is_file() and not path.name.endswith(".part")
+            path.relative_to(self.root).as_posix() for path in base.rglob("*") if path.is_file()
         )
         for name in names:
             if name.startswith(prefix):
@@ -109,13 +107,15 @@ class FolderObjects:
             raise _unreadable(self.root / name, error) from error
 
     def create(self, name: str, source: bytes | Path) -> None:
-        """Write beside the place, force to the disk, and link into place: link(2) never replaces.
+        """Write below `incomplete/`, force to the disk, and link into place.
 
-        Source: link(2), EEXIST; a hard link is atomic on every local file system and on NFS.
+        A kill leaves a rest only where nothing is taken for evidence. Source: link(2), which never
+        replaces (EEXIST) and is atomic on every local file system and on NFS.
         """
         target = self.root / name
-        rest = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        rest = self.root / DISCARDABLE / f"{secrets.token_hex(8)}.part"
         try:
+            rest.parent.mkdir(parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             with rest.open("xb") as file:
                 if isinstance(source, bytes):

@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
 from evidence.canonical import canonical_json
 from evidence.errors import StoreError
 from evidence.files import write_atomically
-from evidence.keys import SigningKey
-from evidence.manifest import MANIFEST_NAME, seal_folder
 from evidence.merkle import RootBuilder
 from evidence.outcome import Gap
 from evidence.schema import TableSchema
+from evidence.sealing import Sealer
 from evidence.store import Store
 from evidence.tables import schemas_as_json, schemas_from_json, write_table
 from evidence.units import (
@@ -30,6 +29,7 @@ from evidence.units import (
     gap_from_dict,
     unit_from_dict,
 )
+from evidence.workspaces import BusyError, hold
 
 LEAVES_FILE = "records.bin"
 """The RFC 6962 leaf hashes of all captures, 32 bytes each, in tree order."""
@@ -39,11 +39,15 @@ _HASH_LENGTH = 32
 
 @dataclass(frozen=True)
 class SnapshotRun:
-    """A run of collecting that is not sealed yet. `intent` says what it set out to read."""
+    """A run of collecting that is not sealed yet. `intent` says what it set out to read.
+
+    The run's folder is held by this process until it is sealed or the process ends.
+    """
 
     store: Store
     id: str
     intent: dict[str, Any]
+    held: BinaryIO | None = field(default=None, compare=False, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -52,12 +56,13 @@ class SnapshotRun:
 
     @classmethod
     def start(cls, store: Store, snapshot_id: str, intent: dict[str, Any]) -> SnapshotRun:
-        """Begin a run: its intent is written before the first call is made."""
-        run = cls(store, snapshot_id, intent)
+        """Begin a run: its intent is written before the first call is made. Raises StoreError."""
+        folder = store.incomplete() / snapshot_id
+        run = cls(store, snapshot_id, intent, hold(folder))
         try:
             write_atomically(run._intent_file, canonical_json(intent))
         except StoreError:
-            shutil.rmtree(run.folder, ignore_errors=True)
+            run._end()
             raise
         return run
 
@@ -67,10 +72,12 @@ class SnapshotRun:
 
     @classmethod
     def resume(cls, store: Store, snapshot_id: str = "") -> SnapshotRun:
-        """Open an unsealed run again; an empty id means the newest. Raises StoreError."""
-        folder = store.incomplete()
-        found = folder.glob(f"*/{WORK}/snapshot.json")
-        names = sorted(path.parent.parent.name for path in found)
+        """Open an unsealed run again; an empty id means the newest that nobody works on.
+
+        Raises StoreError when there is none, BusyError when other processes have them all.
+        """
+        found = store.incomplete().glob(f"*/{WORK}/snapshot.json")
+        names = sorted((path.parent.parent.name for path in found), reverse=True)
         if snapshot_id:
             names = [name for name in names if name == snapshot_id]
         if not names:
@@ -79,29 +86,40 @@ class SnapshotRun:
                 where=str(store.root),
                 mend="Run `auditpack collect` without --resume to start a new snapshot.",
             )
-        intent = orjson.loads((folder / names[-1] / WORK / "snapshot.json").read_bytes())
-        return cls(store, names[-1], intent)
+        name, held = _first_free(store.incomplete(), names)
+        intent = orjson.loads((store.incomplete() / name / WORK / "snapshot.json").read_bytes())
+        return cls(store, name, intent, held)
 
     def committed(self) -> dict[UnitKey, UnitRecord]:
         """Return the units that are done, by key."""
         return {unit.key: unit for unit in committed_units(self.folder)}
 
-    def seal(self, schemas: Sequence[TableSchema], finished: str, key: SigningKey) -> Path:
+    def seal(self, schemas: Sequence[TableSchema], finished: str, sealer: Sealer) -> Path:
         """Make the tables, sign the manifest and publish the snapshot; return its folder.
 
         Raises StoreError when something cannot be written; the run can then be sealed again. What
-        a crash left is signed anew: another run may have been sealed since, and this one follows.
+        a crash left half-made is made anew; what it left whole is taken on.
         """
-        published = self.store.folder("snapshot") / self.id
-        if not (published / MANIFEST_NAME).exists():
-            units = committed_units(self.folder)
-            self._remove_rests(units)
-            predicate = self._write_sealed_files(units, schemas, finished)
-            self.store.keep_certificate(key.certificate)
-            seal_folder(self._sealed, "snapshot", predicate, key)
-            self.store.publish(self._sealed, "snapshot", self.id)
+        sealer.finish_cut_off(self.store)
+        if self.store.log.find("snapshot", self.id) is None:
+            predicate: dict[str, Any] = {}
+            if sealer.sealed_before(self._sealed) is None:
+                units = committed_units(self.folder)
+                self._remove_rests(units)
+                predicate = self._write_sealed_files(units, schemas, finished)
+            sealer.seal(self.store, self._sealed, "snapshot", self.id, predicate)
+        self._end()
+        return self.store.find("snapshot", self.id)
+
+    def release(self) -> None:
+        """Let go of the run's folder: another process may then resume it."""
+        if self.held is not None:
+            self.held.close()
+
+    def _end(self) -> None:
+        """Remove the run's folder and let go of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        return published
+        self.release()
 
     @property
     def _sealed(self) -> Path:
@@ -127,7 +145,6 @@ class SnapshotRun:
         tree = self._write_leaves(units)
         tables = {schema.resource_type: self._write_table(schema, units) for schema in schemas}
         return {
-            "id": self.id,
             "intent": self.intent,
             "finished": finished,
             "merkle_tree": tree,
@@ -137,7 +154,6 @@ class SnapshotRun:
             "tables": tables,
             "gaps": _count_by_reason(gaps),
             "redactions": sum(unit.redactions for unit in units),
-            "previous": self.store.link_to_previous("snapshot"),
         }
 
     def _write_leaves(self, units: Sequence[UnitRecord]) -> dict[str, Any]:
@@ -202,6 +218,14 @@ class Snapshot:
     def segment(self, unit_path: str) -> Path:
         """Return the segment that the references `unit_path#line` point into."""
         return self.folder / _segment_path(unit_path)
+
+
+def _first_free(incomplete: Path, names: Sequence[str]) -> tuple[str, BinaryIO]:
+    """Return the first of `names` that no living process holds, with its lock."""
+    for name in names[:-1]:
+        with contextlib.suppress(BusyError):
+            return name, hold(incomplete / name)
+    return names[-1], hold(incomplete / names[-1])
 
 
 def _segment_path(unit_path: str) -> str:

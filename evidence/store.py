@@ -1,75 +1,102 @@
-"""The store: a folder that holds sealed snapshots, assessments and packs, and the open run.
+"""The store: sealed snapshots, assessments and packs, the log over them, and the open runs.
 
-auditpack-store.json        marks the folder and its format
-certificates/<fp>.pem       the certificates that manifests were signed with
+auditpack-store.json        marks the place and its format
+certificates/<fp>.pem       the certificates that manifests and the log were signed with
+log/<N>.dsse.json           record N of the append-only log (see `evidence.log`)
+revocations/<fp>.json       certificates that do not count any more, from when on, and why
 snapshots/<id>/             sealed: captures, tables, gaps, manifest
 assessments/<id>/           sealed: findings, scores, the catalogue used, manifest
 packs/<id>/                 sealed: the PDF and what is attached to it, manifest
-incomplete/<id>/            a run that was not sealed: never taken for evidence
+incomplete/                 runs that are not sealed: never taken for evidence
+
+What the log does not name is not evidence, whatever lies in the folders.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from evidence.canonical import canonical_json
 from evidence.errors import StoreError
-from evidence.files import sync_folder, write_atomically
+from evidence.files import sha256_of_file, sync_folder
 from evidence.keys import Certificate
-from evidence.manifest import MANIFEST_NAME, Manifest, read_manifest
+from evidence.log import Log, LogRecord
+from evidence.manifest import MANIFEST_NAME, Manifest, check_files, files_below, read_manifest
+from evidence.objects import FolderObjects, ObjectExistsError, ObjectMissingError, Objects
 
 STORE_MARK = "auditpack-store.json"
-MARK_CONTENT = canonical_json({"format": 1, "is": "an auditpack evidence store"})
+MARK_CONTENT = canonical_json({"format": 2, "is": "an auditpack evidence store"})
 """What the mark of a store says, byte for byte."""
 
-SEALED_KINDS = {"snapshot": "snapshots", "assessment": "assessments", "pack": "packs"}
+SEALED_KINDS = {
+    "snapshot": "snapshots",
+    "derivation": "derivations",
+    "assessment": "assessments",
+    "attestation": "attestations",
+    "decision": "decisions",
+    "pack": "packs",
+}
 """Kind of a sealed folder -> the store's folder for that kind."""
+
+_MADE_BY = {"snapshot": "collect", "assessment": "evaluate", "pack": "pack"}
 
 
 @dataclass(frozen=True)
 class Store:
-    """A local store. `root` is its folder."""
+    """A store. `root` is a local folder: the store itself, or the working copy of a remote one."""
 
     root: Path
+    objects: Objects
+    log: Log = field(compare=False, repr=False)
 
     @classmethod
     def open(cls, root: Path, *, create: bool = False) -> Store:
-        """Open the store at `root`; with `create`, make it in an empty or missing folder.
+        """Open the local store at `root`; with `create`, make it in an empty or missing folder.
 
         Raises StoreError when the folder is something else, or cannot be written.
         """
-        mark = root / STORE_MARK
-        if not mark.exists():
+        if create:
+            _require_empty(root)
+        return cls.open_objects(FolderObjects(root), root, create=create)
+
+    @classmethod
+    def open_objects(cls, objects: Objects, work: Path, *, create: bool = False) -> Store:
+        """Open the store that `objects` hold, with `work` as the folder for runs and copies.
+
+        Raises StoreError when there is none (and `create` is not set), or of another format.
+        """
+        try:
+            mark = objects.read(STORE_MARK)
+        except ObjectMissingError:
             if not create:
                 raise StoreError(
                     "there is no evidence store here",
-                    where=str(root),
-                    mend="Run `auditpack collect` first, or name the right folder with --store.",
-                )
-            if root.exists() and not root.is_dir():
-                raise StoreError(
-                    "this is a file and not an evidence store",
-                    where=str(root),
-                    mend="Name an empty or new folder with --store.",
-                )
-            if root.exists() and any(root.iterdir()):
-                raise StoreError(
-                    "this folder is not empty and is not an evidence store",
-                    where=str(root),
-                    mend="Name an empty or new folder with --store.",
-                )
-            write_atomically(mark, MARK_CONTENT)
-        elif mark.read_bytes() != MARK_CONTENT:
+                    where=objects.location,
+                    mend="Run `auditpack collect` first, or name the right one with --store.",
+                ) from None
+            mark = _mark(objects)
+        if mark != MARK_CONTENT:
             raise StoreError(
                 "this store has a format that this auditpack does not know",
-                where=str(mark),
+                where=f"{objects.location}, {STORE_MARK}",
                 mend="Use the auditpack version that made it, or a newer one.",
             )
-        return cls(root)
+        return cls.unchecked(objects, work)
+
+    @classmethod
+    def unchecked(cls, objects: Objects, work: Path) -> Store:
+        """Return the store without looking at its mark: for verification, which looks itself."""
+        return cls(work, objects, Log(objects))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the store is the folder `root` itself."""
+        return isinstance(self.objects, FolderObjects)
 
     def folder(self, kind: str) -> Path:
-        """Return the folder that holds sealed things of `kind`."""
+        """Return the local folder for sealed things of `kind`."""
         return self.root / SEALED_KINDS[kind]
 
     def incomplete(self) -> Path:
@@ -77,64 +104,95 @@ class Store:
         return self.root / "incomplete"
 
     def sealed(self, kind: str) -> list[str]:
-        """Return the ids of the sealed folders of `kind`, sorted."""
-        folder = self.folder(kind)
-        if not folder.is_dir():
-            return []
-        return sorted(path.name for path in folder.iterdir() if (path / MANIFEST_NAME).exists())
+        """Return the ids of what the log names of `kind`, in the order of sealing."""
+        return [record.id for record in self.log.records() if record.kind == kind]
 
     def latest(self, kind: str) -> str:
         """Return the id of the `kind` that was sealed last. Raises StoreError if there is none."""
-        newest = self._tip(kind)
-        if newest is None:
-            command = {"snapshot": "collect", "assessment": "evaluate", "pack": "pack"}[kind]
+        names = self.sealed(kind)
+        if not names:
+            command = _MADE_BY.get(kind, "")
             raise StoreError(
                 f"the store holds no sealed {kind}",
-                where=str(self.root),
-                mend=f"Run `auditpack {command}` first.",
+                where=self.objects.location,
+                mend=f"Run `auditpack {command}` first." if command else "",
             )
-        return newest[0]
+        return names[-1]
 
-    def _tip(self, kind: str) -> tuple[str, str] | None:
-        """Return id and manifest digest of the end of the chain: what no other one follows."""
-        manifests = {name: self.manifest(kind, name) for name in self.sealed(kind)}
-        followed = {m.previous["id"] for m in manifests.values() if m.previous is not None}
-        tips = sorted(set(manifests) - followed)
-        return (tips[-1], manifests[tips[-1]].digest) if tips else None
-
-    def find(self, kind: str, name: str) -> Path:
-        """Return the folder of one sealed `kind`; empty `name` means the newest.
+    def record(self, kind: str, name: str = "") -> LogRecord:
+        """Return the log's record of one sealed thing; empty `name` means the newest.
 
         Raises StoreError when there is no such one.
         """
-        chosen = name or self.latest(kind)
-        folder = self.folder(kind) / chosen
-        if not (folder / MANIFEST_NAME).exists():
+        record = self.log.find(kind, name or self.latest(kind))
+        if record is None:
             known = ", ".join(self.sealed(kind)[-5:]) or "none"
             raise StoreError(
-                f"the store holds no {kind} {chosen!r}",
-                where=str(self.root),
+                f"the store holds no {kind} {name!r}",
+                where=self.objects.location,
                 mend=f"The newest are: {known}.",
             )
+        return record
+
+    def find(self, kind: str, name: str) -> Path:
+        """Return a local folder with one sealed `kind`; empty `name` means the newest.
+
+        Of a remote store this is a copy, checked against the log and its manifest when it is made.
+        Raises StoreError when there is no such one or it is not what was sealed.
+        """
+        record = self.record(kind, name)
+        folder = self.folder(kind) / record.id
+        if not self.is_local and not (folder / MANIFEST_NAME).exists():
+            self._copy(kind, record, folder)
+        if not (folder / MANIFEST_NAME).exists():
+            raise _not_as_sealed(f"the {kind} {record.id} is missing", folder)
+        if read_manifest(folder).digest != record.manifest_digest:
+            raise _not_as_sealed(f"the {kind} {record.id} is not what the log names", folder)
         return folder
+
+    def _copy(self, kind: str, record: LogRecord, folder: Path) -> None:
+        part = self.incomplete() / f"copy-{kind}-{record.id}"
+        shutil.rmtree(part, ignore_errors=True)
+        self.fetch(kind, record.id, part)
+        check_files(part, read_manifest(part))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part.rename(folder)
+
+    def fetch(self, kind: str, name: str, target: Path) -> None:
+        """Copy everything that lies under one sealed thing into the new folder `target`."""
+        prefix = f"{SEALED_KINDS[kind]}/{name}/"
+        for info in self.objects.list(prefix):
+            self.objects.fetch(info.name, target / info.name.removeprefix(prefix))
 
     def manifest(self, kind: str, name: str) -> Manifest:
         """Read the manifest of one sealed folder."""
-        return read_manifest(self.folder(kind) / name)
+        return read_manifest(self.find(kind, name))
 
-    def link_to_previous(self, kind: str) -> dict[str, str] | None:
-        """Return what a new manifest of `kind` says about the one before it."""
-        tip = self._tip(kind)
-        return None if tip is None else {"id": tip[0], "manifest_sha256": tip[1]}
+    def placed_manifest(self, kind: str, name: str) -> Manifest:
+        """Read the manifest of a folder that is in its place, whether the log names it or not."""
+        path = f"{SEALED_KINDS[kind]}/{name}/{MANIFEST_NAME}"
+        return read_manifest(self.root, data=self.objects.read(path), where=path)
 
     def keep_certificate(self, certificate: Certificate) -> None:
         """Keep a certificate under its fingerprint, so that verification is possible offline."""
-        path = self.root / "certificates" / f"{certificate.fingerprint}.pem"
-        if not path.exists():
-            write_atomically(path, certificate.pem)
+        try:
+            self.objects.create(certificate_name(certificate.fingerprint), certificate.pem)
+        except ObjectExistsError:
+            return  # the same one: its name is its digest
 
-    def publish(self, folder: Path, kind: str, name: str) -> Path:
-        """Move a sealed folder into its place, in one atomic step. Raises StoreError."""
+    def put_folder(self, folder: Path, kind: str, name: str) -> None:
+        """Put the files of a sealed folder into their place, the manifest last. Raises StoreError.
+
+        What is there already is taken for an earlier attempt at the same, if its bytes are.
+        """
+        if self.is_local:
+            self._move(folder, kind, name)
+            return
+        prefix = f"{SEALED_KINDS[kind]}/{name}"
+        for path in [*files_below(folder), MANIFEST_NAME]:
+            self._create_or_same(f"{prefix}/{path}", folder / path)
+
+    def _move(self, folder: Path, kind: str, name: str) -> None:
         target = self.folder(kind) / name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -146,4 +204,49 @@ class Store:
                 where=str(target),
                 mend="Another run may have sealed the same one; run `auditpack verify`.",
             ) from error
-        return target
+
+    def _create_or_same(self, name: str, source: Path) -> None:
+        try:
+            self.objects.create(name, source)
+        except ObjectExistsError:
+            there = self.incomplete() / f"compare-{source.name}"
+            there.unlink(missing_ok=True)
+            self.objects.fetch(name, there)
+            same = sha256_of_file(there) == sha256_of_file(source)
+            there.unlink()
+            if not same:
+                raise
+
+    def kept_certificates(self) -> list[str]:
+        """Return the names of the certificate objects."""
+        return [info.name for info in self.objects.list("certificates/")]
+
+
+def certificate_name(fingerprint: str) -> str:
+    """Return the object name of a kept certificate."""
+    return f"certificates/{fingerprint}.pem"
+
+
+def _mark(objects: Objects) -> bytes:
+    try:
+        objects.create(STORE_MARK, MARK_CONTENT)
+    except ObjectExistsError:
+        return objects.read(STORE_MARK)
+    return MARK_CONTENT
+
+
+def _require_empty(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        what = "this is a file and not an evidence store"
+    else:
+        names = {path.name for path in root.iterdir()} if root.exists() else set()
+        if STORE_MARK in names or names <= {"incomplete"}:
+            return
+        what = "this folder is not empty and is not an evidence store"
+    raise StoreError(what, where=str(root), mend="Name an empty or new folder with --store.")
+
+
+def _not_as_sealed(what: str, folder: Path) -> StoreError:
+    return StoreError(
+        what, where=str(folder), mend="Run `auditpack verify` to see everything that is wrong."
+    )

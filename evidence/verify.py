@@ -6,266 +6,272 @@ bytes were changed, are missing, or were added. Files that belong to nobody are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from evidence.errors import KeyFileError, VerificationError
-from evidence.files import sha256_of_file
+from cryptography import x509
+
+from evidence.canonical import sha256_hex
+from evidence.contents import Contents, Member
+from evidence.errors import AuditpackError, VerificationError
+from evidence.faults import Fault, LogState, VerificationReport
 from evidence.keys import Certificate
-from evidence.manifest import (
-    MANIFEST_NAME,
-    Manifest,
-    check_signature,
-    files_below,
-    read_manifest,
-)
-from evidence.merkle import RootBuilder, leaf_hash
-from evidence.segments import read_lines
-from evidence.snapshot import LEAVES_FILE
+from evidence.log import KEY, REVOCATION, LogRecord, record_name
+from evidence.manifest import MANIFEST_NAME, Manifest, check_signature, read_manifest
+from evidence.sealing import announced
 from evidence.store import MARK_CONTENT, SEALED_KINDS, STORE_MARK, Store
+from evidence.verify_folder import verify_folder
+from evidence.verify_log import VerifiedLog, check_since, verify_log
 
-_HASH_LENGTH = 32
+__all__ = ["Fault", "LogState", "VerificationReport", "verify_store"]
+
+_RESTS_ON = (
+    ("derivation", "snapshot"),
+    ("assessment", "snapshot"),
+    ("pack", "assessment"),
+)
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One thing that is not as it was sealed. `path` is relative to the store."""
+class Trust:
+    """What the one who verifies brings along, to depend on nothing that lies in the store.
 
-    path: str
-    what: str
-
-
-@dataclass
-class VerificationReport:
-    """What `verify_store` found. `ok` is true when there is no fault."""
-
-    sealed: dict[str, int] = field(default_factory=dict)
-    files: int = 0
-    bytes: int = 0
-    records: int = 0
-    incomplete: list[str] = field(default_factory=list)
-    signers: dict[str, str] = field(default_factory=dict)
-    pinned: bool = False
-    faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.faults
-
-
-def verify_store(store: Store, *, pinned: Certificate | None = None) -> VerificationReport:
-    """Check every sealed folder of `store`, the chains between them, and stray files.
-
-    With `pinned`, only signatures of that certificate count; without, the certificates that lie
-    in the store are believed, which proves consistency but not who signed (the report says so).
+    `certificate` is the pinned one, `since` a checkpoint's text kept from earlier with `since_name`
+    where it came from, `timestamp_roots` the certificates of trusted timestamping authorities.
     """
-    report = VerificationReport(pinned=pinned is not None)
-    certificates = _certificates(store, report, pinned)
-    sealed = {}
-    for kind in SEALED_KINDS:
-        sealed[kind] = _verify_kind(store, kind, certificates, report)
-        _verify_chain(kind, sealed[kind], report)
-        report.sealed[kind] = len(sealed[kind])
-    _verify_references(sealed, report)
-    _find_strays(store, report)
+
+    certificate: Certificate | None = None
+    since: str = ""
+    since_name: str = ""
+    timestamp_roots: tuple[x509.Certificate, ...] = ()
+
+
+def verify_store(
+    store: Store,
+    *,
+    pinned: Certificate | None = None,
+    trust: Trust | None = None,
+    only: Sequence[tuple[str, str]] | None = None,
+) -> VerificationReport:
+    """Check the log, everything that it names, and stray files.
+
+    Without a pinned certificate those that lie in the store are believed, which proves consistency
+    but not who signed (the report says so). `only` names what a bundle holds of the store, as
+    (kind, id): then the rest may be missing.
+    """
+    trust = trust or Trust(certificate=pinned)
+    report = VerificationReport(pinned=trust.certificate is not None)
+    contents = Contents(store)
+    certificates = _certificates(contents, report, trust.certificate)
+    pending = _pending(store, report)
+    log = verify_log(
+        contents,
+        certificates,
+        report,
+        pinned=trust.certificate,
+        roots=trust.timestamp_roots,
+    )
+    if trust.since:
+        check_since(log, trust.since, trust.since_name, report)
+    _name_unlogged(contents, log, pending, report)
+    sealed = _verify_sealed(contents, log, report, only)
+    _verify_references(sealed, report, only)
+    _find_strays(contents, report)
     return report
 
 
 def _certificates(
-    store: Store, report: VerificationReport, pinned: Certificate | None
+    contents: Contents, report: VerificationReport, pinned: Certificate | None
 ) -> dict[str, Certificate]:
-    found = {}
-    folder = store.root / "certificates"
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        name = f"certificates/{path.name}"
-        if path.is_symlink():
-            report.faults.append(Fault(name, "was replaced by a link"))
+    """Read the kept certificates; the pinned one is there even if the store has lost it."""
+    found = {} if pinned is None else {pinned.fingerprint: pinned}
+    for member in contents.members("certificates"):
+        name = f"certificates/{member.name}"
+        if not member.is_file:
+            report.fault(name, "was replaced by a link, or is a folder")
             continue
+        data = contents.store.objects.read(name)
         try:
-            certificate = Certificate.from_pem(path.read_bytes(), where=name)
+            certificate = Certificate.from_pem(data, where=name)
         except Exception as error:  # noqa: BLE001  (damaged: a fault, whatever the parser raises)
-            report.faults.append(Fault(name, f"not a certificate any more: {error}"))
+            report.fault(name, f"not a certificate any more: {error}")
             continue
-        if path.name != f"{certificate.fingerprint}.pem" or certificate.pem != path.read_bytes():
-            report.faults.append(Fault(name, "is not the certificate that its name says"))
+        if member.name != f"{certificate.fingerprint}.pem" or certificate.pem != data:
+            report.fault(name, "is not the certificate that its name says")
             continue
         found[certificate.fingerprint] = certificate
-        report.signers[certificate.fingerprint] = certificate.subject
-    if pinned is not None:
-        return {pinned.fingerprint: pinned}
     return found
 
 
-def _verify_kind(
-    store: Store, kind: str, certificates: dict[str, Certificate], report: VerificationReport
-) -> dict[str, Manifest]:
-    manifests = {}
-    folder = store.folder(kind)
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        where = f"{SEALED_KINDS[kind]}/{path.name}"
-        if path.is_symlink() or not path.is_dir():
-            report.faults.append(Fault(where, "is a file or a link that belongs to nobody"))
+def _pending(store: Store, report: VerificationReport) -> set[tuple[str, str]]:
+    """Return what was being sealed when its run was cut off, or is being sealed right now."""
+    try:
+        return set(announced(store))
+    except (AuditpackError, ValueError, KeyError, TypeError) as error:
+        report.remark(
+            "incomplete", f"an announcement cannot be read and counts for nothing: {error}"
+        )
+        return set()
+
+
+def _name_unlogged(
+    contents: Contents,
+    log: VerifiedLog,
+    pending: set[tuple[str, str]],
+    report: VerificationReport,
+) -> None:
+    """Name what lies in the store although the log does not name it."""
+    logged = {(record.kind, record.id): record for record in log.records}
+    for kind, folder in SEALED_KINDS.items():
+        for member in contents.members(folder):
+            where = f"{folder}/{member.name}"
+            if (kind, member.name) in logged:
+                continue
+            if (kind, member.name) in pending and member.is_folder:
+                report.incomplete.append(where)
+            else:
+                report.fault(where, "belongs to nobody: the log does not name it")
+    for member in contents.members("certificates"):
+        name = member.name.removesuffix(".pem")
+        known = (KEY, name) in logged or bool(pending)
+        if member.is_file and not known:
+            report.fault(
+                f"certificates/{member.name}", "belongs to nobody: the log names no such key"
+            )
+    for member in contents.members("revocations"):
+        _verify_revocation(contents, member, logged, pending, report)
+    for record in log.records:
+        name = f"{record.id}.json"
+        if record.kind == REVOCATION and name not in _names(contents, "revocations"):
+            report.fault(f"revocations/{name}", f"is missing; {record_name(record.index)} names it")
+
+
+def _verify_revocation(
+    contents: Contents,
+    member: Member,
+    logged: Mapping[tuple[str, str], LogRecord],
+    pending: set[tuple[str, str]],
+    report: VerificationReport,
+) -> None:
+    where = f"revocations/{member.name}"
+    thing = (REVOCATION, member.name.removesuffix(".json"))
+    if not member.is_file or (thing not in logged and thing not in pending):
+        report.fault(where, "belongs to nobody: not in the log")
+    elif thing in logged:
+        found = sha256_hex(contents.store.objects.read(where))
+        if found != logged[thing].manifest_digest or not member.name.endswith(".json"):
+            report.fault(where, "is not the revocation that the log names")
+
+
+def _names(contents: Contents, folder: str) -> set[str]:
+    return {member.name for member in contents.members(folder)}
+
+
+def _verify_sealed(
+    contents: Contents,
+    log: VerifiedLog,
+    report: VerificationReport,
+    only: Sequence[tuple[str, str]] | None,
+) -> dict[tuple[str, str], Manifest]:
+    """Check everything that the log names; return the manifests that are what it names."""
+    found = {}
+    report.sealed = dict.fromkeys(SEALED_KINDS, 0)
+    present = {
+        (kind, member.name): member.is_folder
+        for kind, folder in SEALED_KINDS.items()
+        for member in contents.members(folder)
+    }
+    for record in log.records:
+        thing = (record.kind, record.id)
+        if record.kind not in SEALED_KINDS or (only is not None and thing not in only):
             continue
+        where = f"{SEALED_KINDS[record.kind]}/{record.id}"
+        if thing not in present:
+            report.fault(where, f"is missing; {record_name(record.index)} names it")
+        elif not present[thing]:
+            report.fault(where, "was replaced by a file or a link")
+        else:
+            manifest = _verify_one(contents, record, where, log, report)
+            if manifest is not None:
+                found[thing] = manifest
+                report.sealed[record.kind] += 1
+    return found
+
+
+def _verify_one(
+    contents: Contents, record: LogRecord, where: str, log: VerifiedLog, report: VerificationReport
+) -> Manifest | None:
+    with contents.sealed_folder(record.kind, record.id) as folder:
         try:
-            manifest = read_manifest(path)
-            _check_signer(manifest, certificates, f"{where}/{MANIFEST_NAME}")
-        except (VerificationError, KeyFileError) as error:
-            report.faults.append(Fault(f"{where}/{MANIFEST_NAME}", error.what))
-            continue
-        if manifest.kind != kind or manifest.predicate.get("id") != path.name:
-            found = f"{manifest.kind} {manifest.predicate.get('id')}"
-            report.faults.append(Fault(where, f"holds {found} under another name"))
-        manifests[path.name] = manifest
-        _verify_files(path, where, manifest, report)
-    return manifests
+            manifest = read_manifest(folder, where=f"{where}/{MANIFEST_NAME}")
+            _check_manifest(manifest, record, log, f"{where}/{MANIFEST_NAME}")
+        except AuditpackError as error:
+            report.fault(f"{where}/{MANIFEST_NAME}", error.what)
+            return None
+        verify_folder(folder, where, manifest, report)
+    return manifest
 
 
-def _check_signer(manifest: Manifest, certificates: dict[str, Certificate], where: str) -> None:
-    certificate = certificates.get(manifest.signed_by)
+def _check_manifest(manifest: Manifest, record: LogRecord, log: VerifiedLog, where: str) -> None:
+    """Check that a manifest is the one that the log names, and who signed it."""
+    if manifest.digest != record.manifest_digest:
+        raise VerificationError(
+            f"is not the manifest that {record_name(record.index)} names", where=where
+        )
+    if (manifest.kind, manifest.predicate.get("id")) != (record.kind, record.id):
+        found = f"{manifest.kind} {manifest.predicate.get('id')}"
+        raise VerificationError(f"is of {found}, under another name", where=where)
+    certificate = log.keys.get(manifest.signed_by)
     if certificate is None:
         raise VerificationError(
             f"signed by {manifest.signed_by[:16] or 'nobody'}, a certificate that is not trusted",
             where=where,
         )
     check_signature(manifest, certificate, where=where)
+    before = manifest.predicate["log_before"]
+    size = before["size"]
+    if size > record.index or (
+        record.index < len(log.tree) and log.tree.root_at(size).hex() != before["root"]
+    ):
+        raise VerificationError("was sealed after another log than the one here", where=where)
 
 
-def _verify_files(folder: Path, where: str, manifest: Manifest, report: VerificationReport) -> None:
-    present = set(files_below(folder))
-    damaged = []
-    for path, (digest, length) in sorted(manifest.files.items()):
-        fault = _file_fault(folder / path, digest, length)
-        if fault:
-            damaged.append(path)
-            detail = _damaged_record(folder, path, manifest) if path in present else ""
-            report.faults.append(Fault(f"{where}/{path}", fault + detail))
-        else:
-            report.files += 1
-            report.bytes += length
-    for path in sorted(present - set(manifest.files)):
-        report.faults.append(Fault(f"{where}/{path}", "was added after sealing"))
-    for path in _empty_folders(folder):
-        report.faults.append(Fault(f"{where}/{path}", "is an empty folder, added after sealing"))
-    if manifest.kind == "snapshot" and not damaged:
-        _verify_records(folder, where, manifest, report)
-
-
-def _empty_folders(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())
-    return sorted(p.relative_to(folder).as_posix() for p in found if not any(p.iterdir()))
-
-
-def _file_fault(path: Path, digest: str, length: int) -> str:
-    if path.is_symlink():
-        return "was replaced by a link"
-    if not path.is_file():
-        return "is missing"
-    found = path.stat().st_size
-    if found < length:
-        return f"is {length - found} bytes shorter than sealed: {found} of {length}"
-    if found > length:
-        return f"has {found - length} bytes added: {found} instead of {length}"
-    return "" if sha256_of_file(path) == digest else "has changed bytes (SHA-256 differs)"
-
-
-def _damaged_record(folder: Path, path: str, manifest: Manifest) -> str:
-    """Name the first damaged record of a segment, where the leaf hashes still tell."""
-    if not path.startswith("captures/") or not (folder / LEAVES_FILE).is_file():
-        return ""
-    expected = _leaves_of(folder, path, manifest)
-    number = 0
-    try:
-        for number, line in enumerate(read_lines(folder / path), start=1):
-            if number > len(expected):
-                return f"; record {number} was added"
-            if leaf_hash(line) != expected[number - 1]:
-                return f"; the first changed record is {number}"
-    except VerificationError:
-        return f"; cannot be read after record {number}"
-    if number < len(expected):
-        return f"; record {number + 1} is missing"
-    return "; every record is intact, only the compressed form differs"
-
-
-def _leaves_of(folder: Path, path: str, manifest: Manifest) -> list[bytes]:
-    data = (folder / LEAVES_FILE).read_bytes()
-    start = 0
-    for segment in manifest.predicate["segments"]:
-        if segment["path"] == path:
-            end = start + segment["records"]
-            return [data[i * _HASH_LENGTH : (i + 1) * _HASH_LENGTH] for i in range(start, end)]
-        start += segment["records"]
-    return []
-
-
-def _verify_records(
-    folder: Path, where: str, manifest: Manifest, report: VerificationReport
+def _verify_references(
+    sealed: dict[tuple[str, str], Manifest],
+    report: VerificationReport,
+    only: Sequence[tuple[str, str]] | None,
 ) -> None:
-    """Recompute the Merkle root from the records themselves."""
-    builder = RootBuilder()
-    for segment in manifest.predicate["segments"]:
-        before = builder.size
-        for line in read_lines(folder / segment["path"]):
-            builder.add(leaf_hash(line))
-        if builder.size - before != segment["records"]:
-            fault = f"holds {builder.size - before} records, {segment['records']} were sealed"
-            report.faults.append(Fault(f"{where}/{segment['path']}", fault))
-    report.records += builder.size
-    if builder.root().hex() != manifest.predicate["merkle_tree"]["root"]:
-        report.faults.append(Fault(where, "the Merkle root over its records is another"))
-
-
-def _verify_chain(kind: str, manifests: dict[str, Manifest], report: VerificationReport) -> None:
-    """Every manifest but one names the one before it, which must be here and unchanged."""
-    first = [name for name, manifest in sorted(manifests.items()) if manifest.previous is None]
-    for name in first[1:]:
-        fault = f"claims to be the first {kind}, and so does {first[0]}"
-        report.faults.append(Fault(f"{SEALED_KINDS[kind]}/{name}", fault))
-    for name, manifest in sorted(manifests.items()):
-        where = f"{SEALED_KINDS[kind]}/{name}"
-        previous = manifest.previous
-        if previous is None:
-            continue
-        before = manifests.get(previous["id"])
-        if before is None:
-            report.faults.append(
-                Fault(f"{SEALED_KINDS[kind]}/{previous['id']}", f"is missing; {name} follows it")
-            )
-        elif before.digest != previous["manifest_sha256"]:
-            fault = f"was sealed after another {previous['id']} than the one here"
-            report.faults.append(Fault(where, fault))
-
-
-def _verify_references(sealed: dict[str, dict[str, Manifest]], report: VerificationReport) -> None:
     """Every assessment and pack must rest on exactly the sealed thing that it names."""
-    for kind, source in (("assessment", "snapshot"), ("pack", "assessment")):
-        for name, manifest in sorted(sealed[kind].items()):
-            where = f"{SEALED_KINDS[kind]}/{name}"
-            reference = manifest.predicate.get(source) or {}
-            found = sealed[source].get(reference.get("id", ""))
-            if found is None:
-                fault = f"the {source} that it rests on is not here, or not intact"
-                report.faults.append(Fault(where, fault))
-            elif found.digest != reference["manifest_sha256"]:
-                fault = f"rests on another {source} {reference['id']} than the one here"
-                report.faults.append(Fault(where, fault))
+    rests_on = dict(_RESTS_ON)
+    for (kind, name), manifest in sorted(sealed.items()):
+        source = rests_on.get(kind)
+        if source is None:
+            continue
+        where = f"{SEALED_KINDS[kind]}/{name}"
+        reference = manifest.predicate.get(source) or {}
+        thing = (source, str(reference.get("id", "")))
+        found = sealed.get(thing)
+        if found is None:
+            if only is None or thing in only:
+                report.fault(where, f"the {source} that it rests on is not here, or not intact")
+        elif found.digest != reference["manifest_sha256"]:
+            report.fault(where, f"rests on another {source} {reference['id']} than the one here")
 
 
-def _find_strays(store: Store, report: VerificationReport) -> None:
-    mark = store.root / STORE_MARK
-    if not mark.is_file() or mark.is_symlink() or mark.read_bytes() != MARK_CONTENT:
-        report.faults.append(Fault(STORE_MARK, "is not the mark of a store any more"))
-    known = {STORE_MARK, "certificates", "incomplete", *SEALED_KINDS.values()}
-    for path in sorted(store.root.iterdir()):
-        if path.name not in known:
-            report.faults.append(Fault(path.name, "belongs to nobody"))
-        elif path.name != STORE_MARK and not path.is_dir():
-            report.faults.append(Fault(path.name, "is a file where a folder belongs"))
-    report.incomplete = sorted(_names(store.incomplete()))
+def _find_strays(contents: Contents, report: VerificationReport) -> None:
+    folders = {"certificates", "revocations", "log", "incomplete", *SEALED_KINDS.values()}
+    mark = next((m for m in contents.members("") if m.name == STORE_MARK), None)
+    if mark is None or not mark.is_file:
+        report.fault(STORE_MARK, "is missing, or was replaced")
+    elif contents.store.objects.read(STORE_MARK) != MARK_CONTENT:
+        report.fault(STORE_MARK, "is not the mark of a store any more")
+    for member in contents.members(""):
+        if member.name not in {STORE_MARK, *folders}:
+            report.fault(member.name, "belongs to nobody")
+        elif member.name != STORE_MARK and not member.is_folder:
+            report.fault(member.name, "is a file where a folder belongs")
+    report.incomplete = sorted({*report.incomplete, *_runs(contents)})
 
 
-def _names(folder: Path) -> Iterator[str]:
-    if folder.is_dir():
-        yield from (path.name for path in folder.iterdir())
+def _runs(contents: Contents) -> list[str]:
+    return [member.name for member in contents.members("incomplete") if member.is_folder]

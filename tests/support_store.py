@@ -19,6 +19,7 @@ from evidence.capture import Exchange, Redaction, capture_line
 from evidence.keys import SigningKey, make_signing_key
 from evidence.outcome import Gap, Outcome
 from evidence.schema import Facet, Field, TableSchema
+from evidence.sealing import Sealer
 from evidence.snapshot import SnapshotRun
 from evidence.store import Store
 from evidence.typing_rows import RowValidator
@@ -60,6 +61,11 @@ VOLUMES = TableSchema(
     "AWS::EC2::Volume",
     "ec2",
 )
+
+
+def sealer_of(key: SigningKey, moment: str = FINISHED) -> Sealer:
+    """Return a sealer with `key` whose clock stands still at `moment`."""
+    return Sealer(key, lambda: datetime.datetime.fromisoformat(moment))
 
 
 def account_id(number: int) -> str:
@@ -170,7 +176,7 @@ def add_snapshot(
     for number in range(1, accounts + 1):
         write_buckets(run, account_id(number), buckets, schemas[0])
         write_denied_volumes(run, account_id(number))
-    return run.seal(schemas, FINISHED, key)
+    return run.seal(schemas, FINISHED, sealer_of(key))
 
 
 def sealed_store(

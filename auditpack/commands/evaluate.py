@@ -68,7 +68,7 @@ def assess_snapshot(
         catalogue,
         context.schemas(),
         chosen,
-        context.signing_key(),
+        context.sealer(),
         owner_tags=context.config.owner_tags,
         memory_limit=context.config.memory_limit,
         gate_passed=cache_folder() / "gate",

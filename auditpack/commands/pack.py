@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import click
@@ -36,5 +35,4 @@ def write_pack(context: Context, assessment_id: str = "") -> Path:
 
     view = view_of(context, assessment_id)
     context.output.remark("Rendering and signing the pack ...")
-    now = datetime.datetime.now(datetime.UTC)
-    return make_pack(view, context.store(), context.signing_key(), signed_at=now)
+    return make_pack(view, context.store(), context.sealer())

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-import datetime
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evidence.files import write_atomically
-from evidence.keys import Certificate, SigningKey
-from evidence.manifest import seal_folder
+from evidence.keys import Certificate
+from evidence.sealing import Sealer
 from evidence.store import Store
+from evidence.timestamps import TimestampError
+from evidence.workspaces import workspace
 from reports.view import ReportView
 
 if TYPE_CHECKING:
@@ -26,41 +26,53 @@ PDF_NAME = "pack.pdf"
 """The PDF's name in a pack's folder."""
 
 
-def make_pack(
-    view: ReportView, store: Store, key: SigningKey, *, signed_at: datetime.datetime
-) -> Path:
+def make_pack(view: ReportView, store: Store, sealer: Sealer) -> Path:
     """Render, attach, sign and seal a pack; return the path of its PDF in the store.
 
-    Raises MissingLibrariesError without the system libraries that WeasyPrint needs, PackError when
-    it cannot be rendered or signed, StoreError when it cannot be written.
+    With a timestamp authority, the signature carries its timestamp; one that is away is recorded
+    as missing. Raises MissingLibrariesError without the system libraries that WeasyPrint needs,
+    PackError when it cannot be rendered or signed, StoreError when it cannot be written.
     """
-    from reports.pack.sign import sign_pdf
-
+    sealer.finish_cut_off(store)
     pack_id = next_pack_id(store, view.assessment.id)
-    rendered = render_pack(view, store, key.certificate, pack_id)
-    signed = sign_pdf(
-        rendered.pdf,
-        key,
-        organisation=view.organisation,
-        reason=f"Evidence of {view.organisation} for {view.period_from} to {view.period_to}",
-        signed_at=signed_at,
-    )
-    work = store.incomplete() / f"pack-{pack_id}"
-    shutil.rmtree(work, ignore_errors=True)
-    write_atomically(work / PDF_NAME, signed)
-    predicate = {
-        "id": pack_id,
-        "assessment": {
-            "id": view.assessment.id,
-            "manifest_sha256": view.assessment.manifest_digest,
-        },
-        "period": {"from": view.period_from, "to": view.period_to},
-        "pages": rendered.pages,
-        "previous": store.link_to_previous("pack"),
-    }
-    seal_folder(work, "pack", predicate, key)
-    store.keep_certificate(key.certificate)
-    return store.publish(work, "pack", pack_id) / PDF_NAME
+    rendered = render_pack(view, store, sealer.key.certificate, pack_id)
+    signed, timestamp = _signed(view, rendered.pdf, sealer)
+    with workspace(store.incomplete(), f"pack-{pack_id}") as folder:
+        write_atomically(folder / "sealed" / PDF_NAME, signed)
+        predicate = {
+            "assessment": {
+                "id": view.assessment.id,
+                "manifest_sha256": view.assessment.manifest_digest,
+            },
+            "period": {"from": view.period_from, "to": view.period_to},
+            "pages": rendered.pages,
+            "timestamp": timestamp,
+        }
+        return sealer.seal(store, folder / "sealed", "pack", pack_id, predicate) / PDF_NAME
+
+
+def _signed(view: ReportView, pdf: bytes, sealer: Sealer) -> tuple[bytes, dict[str, str]]:
+    """Return the signed PDF, and what came of its timestamp."""
+    from reports.pack.sign import sign_pdf
+    from reports.pack.timestamper import AuthorityTimeStamper
+
+    def sign(timestamper: AuthorityTimeStamper | None) -> bytes:
+        return sign_pdf(
+            pdf,
+            sealer.key,
+            organisation=view.organisation,
+            reason=f"Evidence of {view.organisation} for {view.period_from} to {view.period_to}",
+            signed_at=sealer.clock(),
+            timestamper=timestamper,
+        )
+
+    if sealer.authority is None:
+        return sign(None), {}
+    try:
+        signed = sign(AuthorityTimeStamper(sealer.authority))
+    except TimestampError as error:
+        return sign(None), {"authority": sealer.authority.url, "missing": error.what}
+    return signed, {"authority": sealer.authority.url}
 
 
 def next_pack_id(store: Store, assessment_id: str) -> str:

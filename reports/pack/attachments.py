@@ -15,7 +15,7 @@ from functools import cached_property
 from evidence.canonical import sha256_hex
 from evidence.keys import Certificate
 from evidence.manifest import MANIFEST_NAME
-from evidence.store import Store
+from evidence.store import Store, certificate_name
 from reports.findings_export import write_findings
 from reports.pack.errors import PackError
 from reports.view import ReportView
@@ -138,14 +138,14 @@ def certificate_names(fingerprints: Iterable[str], certificate: Certificate) -> 
 
 def _kept(store: Store, fingerprint: str) -> bytes:
     """Return a certificate that the store keeps. A fingerprint is used in names and commands."""
-    path = store.root / "certificates" / f"{fingerprint}.pem"
-    if not _FINGERPRINT.match(fingerprint) or not path.is_file():
+    name = certificate_name(fingerprint)
+    if not _FINGERPRINT.match(fingerprint) or name not in store.kept_certificates():
         raise PackError(
             "a manifest was signed with a certificate that the store does not hold",
             where=fingerprint[:80],
             mend="Run `auditpack verify` to see what is missing or damaged.",
         )
-    return path.read_bytes()
+    return store.objects.read(name)
 
 
 def _findings(view: ReportView) -> Attached:

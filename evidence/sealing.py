@@ -1,0 +1,200 @@
+"""Sealing: a finished folder gets its signed manifest, its place in the store and its log entry.
+
+The order makes a crash harmless. What is to be sealed is announced below `incomplete/`; then the
+files go to their place, the manifest last; then the log gets its entry, and only with that is it
+evidence. A later sealing in the same store finishes what an announcement says was cut off.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evidence.canonical import canonical_json, sha256_hex
+from evidence.errors import AuditpackError, KeyFileError, VerificationError
+from evidence.keys import SigningKey
+from evidence.log import KEY, REVOCATION, LogRecord, known_certificates
+from evidence.manifest import (
+    MANIFEST_NAME,
+    check_files,
+    check_signature,
+    read_manifest,
+    seal_folder,
+)
+from evidence.objects import ObjectExistsError
+from evidence.store import SEALED_KINDS, Store
+from evidence.timestamps import TimestampAuthority, TimestampError
+
+ANNOUNCEMENT = ".sealing.json"
+"""Ending of the objects below `incomplete/` that say what is being sealed."""
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """Who seals: the signing key, the clock (UTC), and the timestamp authority if there is one."""
+
+    key: SigningKey
+    clock: Callable[[], datetime.datetime]
+    authority: TimestampAuthority | None = None
+
+    def seal(
+        self, store: Store, folder: Path, kind: str, identifier: str, predicate: dict[str, Any]
+    ) -> Path:
+        """Seal `folder` as the `kind` named `identifier`; return where it is to be read.
+
+        A folder that has its manifest already (a run was cut off here) is taken on as it is. Raises
+        StoreError when it cannot be written, KeyFileError when the log does not take the key.
+        """
+        self.finish_cut_off(store)
+        digest = self._manifest(store, folder, kind, identifier, predicate)
+        _announce(store, kind, identifier)
+        store.keep_certificate(self.key.certificate)
+        store.put_folder(folder, kind, identifier)
+        self._log(store, kind, identifier, digest)
+        return store.find(kind, identifier)
+
+    def _manifest(
+        self, store: Store, folder: Path, kind: str, identifier: str, predicate: dict[str, Any]
+    ) -> str:
+        digest = self.sealed_before(folder)
+        if digest is not None:
+            return digest
+        records = store.log.records()
+        before = {"size": len(records), "root": store.log.tree().root().hex()}
+        return seal_folder(
+            folder, kind, {**predicate, "id": identifier, "log_before": before}, self.key
+        )
+
+    def sealed_before(self, folder: Path) -> str | None:
+        """Return the digest of a manifest that this key made for `folder` as it is, if any."""
+        if not (folder / MANIFEST_NAME).exists():
+            return None
+        try:
+            manifest = read_manifest(folder)
+            check_signature(manifest, self.key.certificate, where=str(folder))
+            check_files(folder, manifest)
+        except VerificationError:
+            return None  # a run was cut off here, or another key's was: it is sealed anew
+        return manifest.digest
+
+    def _log(self, store: Store, kind: str, identifier: str, digest: str) -> LogRecord:
+        entry = {"kind": kind, "id": identifier, "manifest_sha256": digest, "time": self.now()}
+        record = store.log.append(entry, [self.key], self.stamp, first=self._first())
+        store.objects.discard(_announcement(kind, identifier))
+        return record
+
+    def _first(self) -> dict[str, Any]:
+        return {"kind": KEY, "id": self.key.certificate.fingerprint, "time": self.now()}
+
+    def now(self) -> str:
+        """Return the clock's time as ISO 8601 UTC."""
+        return self.clock().astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def stamp(self, data: bytes) -> tuple[bytes, str]:
+        """Return the timestamp over `data`, or b"" and why there is none: never an error."""
+        if self.authority is None:
+            return b"", ""
+        try:
+            return self.authority.stamp(data), ""
+        except TimestampError as error:
+            return b"", f"{self.authority.url}: {error.what}"
+
+    def finish_cut_off(self, store: Store) -> list[str]:
+        """Log what was put into place whole but not logged; return the names of what was.
+
+        The log takes only what is signed by a key in use, so nobody else's folder gets in.
+        """
+        finished = []
+        for kind, identifier in announced(store):
+            if store.log.find(kind, identifier) is not None:
+                store.objects.discard(_announcement(kind, identifier))
+                continue
+            if kind not in SEALED_KINDS:
+                continue  # a key or a revocation: its command is run again
+            try:
+                manifest = store.placed_manifest(kind, identifier)
+                check_signature(manifest, self.key.certificate, where=identifier)
+            except (AuditpackError, OSError):
+                continue  # not whole yet, or another key's: its own run goes on with it
+            self._log(store, kind, identifier, manifest.digest)
+            finished.append(f"{kind} {identifier}")
+        return finished
+
+    def add_key(self, store: Store, new: SigningKey, *, replace: bool = True) -> LogRecord:
+        """Let this key name `new` in the log, signed by both; it is then in use.
+
+        With `replace`, this key signs nothing after that.
+        """
+        fingerprint = new.certificate.fingerprint
+        _announce(store, KEY, fingerprint)
+        store.keep_certificate(new.certificate)
+        entry = {"kind": KEY, "id": fingerprint, "time": self.now()}
+        if replace:
+            entry["replaces"] = self.key.certificate.fingerprint
+        record = store.log.append(entry, [self.key, new], self.stamp, first=self._first())
+        store.objects.discard(_announcement(KEY, fingerprint))
+        return record
+
+    def revoke(
+        self, store: Store, fingerprint: str, *, since: datetime.datetime, reason: str
+    ) -> LogRecord:
+        """Say in the log that what `fingerprint` signed from `since` on does not count.
+
+        Raises KeyFileError when the log never knew such a key.
+        """
+        if fingerprint not in known_certificates(store.log.records()):
+            raise KeyFileError(
+                "the log knows no such key",
+                where=fingerprint,
+                mend="`auditpack log show` lists the keys with their whole fingerprints.",
+            )
+        moment = since.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        document = {"certificate": fingerprint, "revoked_from": moment, "reason": reason}
+        _announce(store, REVOCATION, fingerprint)
+        data = _create_or_read(store, f"revocations/{fingerprint}.json", canonical_json(document))
+        entry = {
+            "kind": REVOCATION,
+            "id": fingerprint,
+            "time": self.now(),
+            "revoked_from": str(orjson.loads(data)["revoked_from"]),
+            "manifest_sha256": sha256_hex(data),
+        }
+        record = store.log.append(entry, [self.key], self.stamp, first=self._first())
+        store.objects.discard(_announcement(REVOCATION, fingerprint))
+        return record
+
+
+def announced(store: Store) -> list[tuple[str, str]]:
+    """Return kind and id of everything whose sealing was begun and not finished."""
+    found = []
+    for info in store.objects.list("incomplete/"):
+        if info.name.endswith(ANNOUNCEMENT) and info.name.count("/") == 1:
+            value = orjson.loads(store.objects.read(info.name))
+            found.append((str(value["kind"]), str(value["id"])))
+    return found
+
+
+def _create_or_read(store: Store, name: str, data: bytes) -> bytes:
+    try:
+        store.objects.create(name, data)
+    except ObjectExistsError:
+        return store.objects.read(name)
+    return data
+
+
+def _announcement(kind: str, identifier: str) -> str:
+    return f"incomplete/{kind}-{identifier}{ANNOUNCEMENT}"
+
+
+def _announce(store: Store, kind: str, identifier: str) -> None:
+    try:
+        store.objects.create(
+            _announcement(kind, identifier), canonical_json({"kind": kind, "id": identifier})
+        )
+    except ObjectExistsError:
+        return  # cut off before, and now taken up again
