@@ -16,6 +16,7 @@ from collectors.aws.engine import (
     AwsScope,
     OpenedAccount,
     Progress,
+    UnitTarget,
     collect,
     open_accounts,
     plan,
@@ -62,15 +63,36 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
     sealer = context.sealer()
     store = context.store(create=True)
     run = SnapshotRun.resume(store) if resume else None
-    if run is not None:
-        scope = _scope_of(run, scope)
-        types = scope.chosen_types()
-    accounts = open_accounts(scope)
-    for account in accounts:
-        _remark(context, account)
-    if run is None:
-        run = SnapshotRun.start(store, _new_id(), _intent(context, scope, accounts, list(types)))
-    targets = plan(accounts, scope, types, run, redaction_key(context.config))
+    try:
+        if run is not None:
+            scope = _scope_of(run, scope)
+            types = scope.chosen_types()
+        accounts = open_accounts(scope)
+        for account in accounts:
+            _remark(context, account)
+        if run is None:
+            intent = _intent(context, scope, accounts, list(types))
+            run = SnapshotRun.start(store, _new_id(), intent)
+        targets = plan(accounts, scope, types, run, redaction_key(context.config))
+        _read(context, accounts, targets, run, scope.units_at_once)
+        schemas = [spec.table_schema() for spec in types.values()]
+        context.output.remark("Sealing the snapshot ...")
+        folder = run.seal(schemas, _now(), sealer)
+    finally:
+        if run is not None:
+            run.release()
+    return _summary(Snapshot.open(store, run.id), folder, time.monotonic() - began)
+
+
+def _read(
+    context: Context,
+    accounts: Sequence[OpenedAccount],
+    targets: Sequence[UnitTarget],
+    run: SnapshotRun,
+    units_at_once: int,
+) -> None:
+    """Collect the units that are not committed yet, showing progress."""
+    began = time.monotonic()
     with context.output.progress("Reading AWS") as bar:
         task = bar.add_task("Reading AWS", total=len(targets), detail="") if bar else None
         found = _Counter()
@@ -84,7 +106,7 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
                 bar.update(task, completed=progress.done, total=progress.total, detail=detail)
 
         try:
-            collect(accounts, targets, run, units_at_once=scope.units_at_once, on_progress=advance)
+            collect(accounts, targets, run, units_at_once=units_at_once, on_progress=advance)
         except KeyboardInterrupt:
             raise InterruptedRunError(
                 f"interrupted: {len(run.committed())} of {len(targets)} units are kept,"
@@ -92,10 +114,6 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
                 where=str(run.folder),
                 mend="Run `auditpack collect --resume` to go on.",
             ) from None
-    schemas = [spec.table_schema() for spec in types.values()]
-    context.output.remark("Sealing the snapshot ...")
-    folder = run.seal(schemas, _now(), sealer)
-    return _summary(Snapshot.open(store, run.id), folder, time.monotonic() - began)
 
 
 class InterruptedRunError(AuditpackError):

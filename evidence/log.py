@@ -17,6 +17,7 @@ Sources: c2sp.org/tlog-checkpoint, c2sp.org/signed-note, RFC 6962 section 2.1.
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,9 @@ KEY = "key"
 
 REVOCATION = "revocation"
 """Kind of the entries that revoke a certificate from a date on."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Ids become names of folders: no separators, and nothing that leads elsewhere."""
 
 _ATTEMPTS = 200
 _READERS = 16
@@ -249,6 +253,7 @@ def read_record(index: int, data: bytes) -> LogRecord:
         same &= canonical_json(again) == envelope.payload and len(payload) == 4
         entry = orjson.loads(text)
         same &= canonical_text(entry) == text and {"kind", "id", "time"} <= set(entry)
+        same &= _ID.fullmatch(entry["id"]) is not None
         missing = str(payload["timestamp_missing"])
     except Exception as error:  # any malformed byte ends here: the libraries raise many kinds
         raise VerificationError(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from evidence.canonical import canonical_json
 from evidence.errors import StoreError
@@ -162,7 +162,10 @@ class Store:
         """Copy everything that lies under one sealed thing into the new folder `target`."""
         prefix = f"{SEALED_KINDS[kind]}/{name}/"
         for info in self.objects.list(prefix):
-            self.objects.fetch(info.name, target / info.name.removeprefix(prefix))
+            path = PurePosixPath(info.name.removeprefix(prefix))
+            if path.is_absolute() or ".." in path.parts:
+                raise _not_as_sealed("an object's name leads out of its folder", target / path.name)
+            self.objects.fetch(info.name, target / path)
 
     def manifest(self, kind: str, name: str) -> Manifest:
         """Read the manifest of one sealed folder."""
@@ -191,6 +194,8 @@ class Store:
         prefix = f"{SEALED_KINDS[kind]}/{name}"
         for path in [*files_below(folder), MANIFEST_NAME]:
             self._create_or_same(f"{prefix}/{path}", folder / path)
+        if not (self.folder(kind) / name).exists():
+            self._move(folder, kind, name)  # what was sent is the copy that is read from now on
 
     def _move(self, folder: Path, kind: str, name: str) -> None:
         target = self.folder(kind) / name
