@@ -6,9 +6,16 @@ import datetime
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+)
 
 from evidence.errors import KeyFileError, UsageError
 from evidence.key_uri import FileKey, KeySource, parse_key_source
@@ -62,6 +69,10 @@ class PeriodConfig(_Strict):
     end: datetime.date = Field(alias="to")
 
 
+WrittenKey = Annotated[KeySource, PlainSerializer(str), WithJsonSchema({"type": "string"})]
+"""A signing key's place, written as one text."""
+
+
 class SigningConfig(_Strict):
     """Where the signing key and its certificate are; paths are relative to the configuration file.
 
@@ -69,7 +80,7 @@ class SigningConfig(_Strict):
     `tsa_certificates` a PEM file with the root certificates that its answers must lead to.
     """
 
-    key: KeySource = FileKey(Path("keys/signing-key.pem"))
+    key: WrittenKey = Field(default="keys/signing-key.pem", validate_default=True)
     certificate: Path = Path("keys/signing-certificate.pem")
     tsa_url: str = Field(default="", pattern=r"^(https?://.+)?$")
     tsa_certificates: Path | None = None

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from support_store import BUCKETS, FIRST_SNAPSHOT, new_key, sealed_store, start_run
 
@@ -25,6 +25,7 @@ from evidence.keys import (
     Certificate,
     load_or_make_redaction_key,
     load_signing_key,
+    make_signing_key,
     save_signing_key,
 )
 from evidence.manifest import (
@@ -97,7 +98,11 @@ def test_a_saved_key_is_for_its_owner_only_and_comes_back(
     assert (b"ENCRYPTED" in key_file.read_bytes()) is bool(passphrase)
     loaded = load_signing_key(key_file, certificate_file, passphrase)
     assert loaded.certificate == key.certificate
-    assert loaded.private_key.private_numbers() == key.private_key.private_numbers()
+    assert loaded.signer.private_bytes == key.signer.private_bytes
+    signature = loaded.sign(b"evidence")
+    key.certificate.check(b"evidence", signature)
+    with pytest.raises(VerificationError, match="not valid"):
+        key.certificate.check(b"evidencE", signature)
 
 
 def test_a_passphrase_that_is_missing_wrong_or_not_needed(files: tuple[Path, Path]) -> None:
@@ -157,6 +162,30 @@ def test_a_key_that_is_not_elliptic_is_refused(files: tuple[Path, Path]) -> None
         load_signing_key(*files, "")
     with pytest.raises(KeyFileError, match="elliptic-curve"):
         Certificate.from_pem(certificate).verification_key()
+
+
+def test_a_key_on_another_curve_is_refused(files: tuple[Path, Path]) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    files[0].parent.mkdir()
+    files[0].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    files[1].write_bytes(new_key().certificate.pem)
+    with pytest.raises(KeyFileError, match="elliptic-curve key of secp384r1") as caught:
+        load_signing_key(*files, "")
+    assert "P-256" in caught.value.mend
+
+
+def test_a_certificate_is_valid_from_its_first_to_its_last_second() -> None:
+    certificate = make_signing_key("Example Ltd", NOW).certificate
+    first, last = NOW - datetime.timedelta(minutes=5), NOW + datetime.timedelta(days=5 * 365)
+    second = datetime.timedelta(seconds=1)
+    expected = {first - second: False, first: True, NOW: True, last: True, last + second: False}
+    assert {moment: certificate.valid_at(moment) for moment in expected} == expected
 
 
 @needs_openssl
@@ -251,7 +280,7 @@ def test_a_second_signature_is_not_ours(folder: Path) -> None:
     key, other = new_key(), new_key()
     seal_folder(folder, "snapshot", {}, key)
     envelope = read_manifest(folder).envelope
-    envelope.sign(other.signer())
+    envelope.sign(other.signer)
     data = json.dumps(envelope.to_dict(), sort_keys=True, separators=(",", ":"))
     (folder / MANIFEST_NAME).write_text(data)
     with pytest.raises(VerificationError):

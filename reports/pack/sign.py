@@ -10,22 +10,25 @@ import datetime
 from io import BytesIO
 from typing import Any
 
-from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives import serialization
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import SigningError
-from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, SimpleSigner
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, Signer
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
-from pyhanko_certvalidator.registry import SimpleCertificateStore
+from pyhanko.sign.timestamps import TimeStamper
 
 from evidence.keys import SigningKey
 from reports.pack.errors import PackError
 
 FIELD = "AuditpackSignature"
 """Name of the signature's form field."""
+
+_DIGEST = "sha256"
+_LONGEST_SIGNATURE = 72
+"""Bytes of a DER signature of P-256 at most: two integers of 33 bytes, each with its header."""
 
 
 class _Writer(IncrementalPdfFileWriter):
@@ -54,6 +57,23 @@ class _Signer(PdfSigner):
         pdf_out.register_extension(ESIC_EXTENSION_1)
 
 
+class _KeySigner(Signer):
+    """Makes the CMS signature with our key, wherever its private part is."""
+
+    def __init__(self, key: SigningKey) -> None:
+        der = key.certificate.x509.public_bytes(serialization.Encoding.DER)
+        super().__init__(signing_cert=asn1_x509.Certificate.load(der))
+        self._key = key
+
+    async def async_sign_raw(
+        self, data: bytes, digest_algorithm: str, dry_run: bool = False
+    ) -> bytes:
+        """Return the DER signature of `data`; of a dry run, as many bytes as it can have."""
+        if digest_algorithm != _DIGEST:
+            raise SigningError(f"the key signs SHA-256 digests, not {digest_algorithm}")
+        return bytes(_LONGEST_SIGNATURE) if dry_run else self._key.sign(data)
+
+
 def sign_pdf(
     pdf: bytes,
     key: SigningKey,
@@ -61,11 +81,17 @@ def sign_pdf(
     organisation: str,
     reason: str,
     signed_at: datetime.datetime,
+    timestamper: TimeStamper | None = None,
 ) -> bytes:
-    """Return `pdf` with the signature of `key` appended. Raises PackError."""
+    """Return `pdf` with the signature of `key` appended.
+
+    With a `timestamper` the signature holds an RFC 3161 timestamp of itself (PAdES B-T). What the
+    timestamper raises goes through, so that the caller can sign again without one. Raises
+    PackError, and KeyServiceError when a key outside of this machine did not sign.
+    """
     metadata = PdfSignatureMetadata(
         field_name=FIELD,
-        md_algorithm="sha256",
+        md_algorithm=_DIGEST,
         name=organisation,
         reason=reason,
         location=organisation,
@@ -77,7 +103,8 @@ def sign_pdf(
     try:
         signer = _Signer(
             metadata,
-            _cms_signer(key),
+            _KeySigner(key),
+            timestamper=timestamper,
             new_field_spec=SigFieldSpec(FIELD),
             signed_at=signed_at,
         )
@@ -89,15 +116,3 @@ def sign_pdf(
             mend="Check the signing key and its certificate with `auditpack keys`.",
         ) from error
     return signed.getvalue()
-
-
-def _cms_signer(key: SigningKey) -> SimpleSigner:
-    der = serialization.Encoding.DER
-    private = key.private_key.private_bytes(
-        der, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return SimpleSigner(
-        signing_cert=asn1_x509.Certificate.load(key.certificate.x509.public_bytes(der)),
-        signing_key=asn1_keys.PrivateKeyInfo.load(private),
-        cert_registry=SimpleCertificateStore(),  # type: ignore[no-untyped-call, unused-ignore]
-    )
