@@ -24,6 +24,9 @@ from evidence.merkle import MerkleTree
 from evidence.timestamps import check_timestamp
 
 
+_CLOCK_TOLERANCE = datetime.timedelta(minutes=10)
+
+
 @dataclass(frozen=True)
 class Revocation:
     """A certificate that does not count any more. `position` is the log's size when it was said."""
@@ -94,6 +97,35 @@ def verify_log(
     return log
 
 
+def verify_excerpt(
+    records: Sequence[LogRecord],
+    certificates: Mapping[str, Certificate],
+    report: VerificationReport,
+    *,
+    stamped: Mapping[int, datetime.datetime],
+    pinned: Certificate | None = None,
+    roots: Sequence[x509.Certificate] = (),
+) -> VerifiedLog:
+    """Check records that were taken out of a log, all that name or revoke a key among them.
+
+    Who might sign is followed from key to key as in the whole log; that they are in the log is
+    for the caller to prove. `stamped` are timestamps that cover entries, by the last one's index.
+    """
+    log = VerifiedLog(list(records), stamped=dict(stamped))
+    active: list[str] = []
+    for record in records:
+        fault = _check_signers(record, active, certificates, log)
+        if fault:
+            report.fault(record_name(record.index), fault)
+            continue
+        _follow_keys(record, active, log)
+        _check_timestamp(record, log, report, roots)
+    _check_pinned(log, pinned, report)
+    _check_revocations(log, report)
+    report.signers.update({name: item.subject for name, item in log.keys.items()})
+    return log
+
+
 def _record_bytes(contents: Contents, report: VerificationReport) -> list[tuple[int, bytes | None]]:
     """Return every record's bytes by index, None where it is missing; name what is no record."""
     indexes = []
@@ -122,6 +154,8 @@ def _check_signers(
     """Return what is wrong with who signed a record; "" when nothing is."""
     signers = tuple(record.envelope.signatures)
     named = (record.id,) if record.kind == KEY else ()
+    if any(one.unrecognized_fields for one in record.envelope.signatures.values()):
+        return "has something beside its signatures that nobody signed"
     if record.index == 0 and record.kind != KEY:
         return "the log does not begin with the entry that names its key"
     wanted = named if record.index == 0 else (*active, *named)
@@ -130,6 +164,8 @@ def _check_signers(
             return f"signed by {fingerprint[:16] or 'nobody'}, which might not sign here"
         if fingerprint not in certificates:
             return f"signed by {fingerprint[:16]}, whose certificate is not here"
+    if named and signers[-1:] != named:
+        return "is not signed, last, by the key that it names"
     if not signers or not set(named) <= set(signers) or (active and not set(active) & set(signers)):
         return "is not signed by a key that the log had in use"
     chosen = [certificates[fingerprint] for fingerprint in signers]
@@ -191,6 +227,11 @@ def _check_timestamp(
         report.fault(where, f"its timestamp is not valid: {error.what}")
         return
     log.stamped[record.index] = found.time
+    said = parse_time(record.time)
+    if said is not None and abs(found.time - said) > _CLOCK_TOLERANCE:
+        report.remark(
+            where, f"the writer's clock said {record.time}, the authority {found.time.isoformat()}"
+        )
 
 
 def _check_pinned(log: VerifiedLog, pinned: Certificate | None, report: VerificationReport) -> None:
