@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./scripts/install.sh
-system_packages libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 chromium poppler-utils zstd jq openssl
+test_packages
 install_into_venv '-e' '.[test]'
+azurite
 exec .venv/bin/python -m pytest -n 2 "$@"

@@ -79,7 +79,7 @@ class FolderObjects:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the files whose path below the root starts with `prefix`, sorted by name."""
-        base = self.root / prefix if prefix.endswith("/") else (self.root / prefix).parent
+        base = self.root / prefix.rpartition("/")[0]
         names = sorted(
             path.relative_to(self.root).as_posix() for path in base.rglob("*") if path.is_file()
         )
@@ -125,12 +125,8 @@ class FolderObjects:
                         shutil.copyfileobj(given, file, 1 << 20)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(rest, target)
+            _link(rest, target)
             sync_folder(target.parent)
-        except FileExistsError as error:
-            raise ObjectExistsError(
-                "another writer created this first", where=str(target)
-            ) from error
         except OSError as error:
             raise StoreError(
                 f"a file could not be written: {error.strerror or error}",
@@ -145,6 +141,14 @@ class FolderObjects:
         """Remove a file below `incomplete/`."""
         if name.startswith(DISCARDABLE):
             (self.root / name).unlink(missing_ok=True)
+
+
+def _link(rest: Path, target: Path) -> None:
+    """Give the finished file its name. Raises ObjectExistsError when the name is taken."""
+    try:
+        os.link(rest, target)
+    except FileExistsError as error:
+        raise ObjectExistsError("another writer created this first", where=str(target)) from error
 
 
 def _missing(path: Path) -> ObjectMissingError:

@@ -23,9 +23,22 @@ system_packages() {
         "${missing[@]}" >/dev/null
 }
 
+# What the program and its tests need of Debian.
+test_packages() {
+    system_packages libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 chromium poppler-utils \
+        zstd jq openssl softhsm2
+    command -v npm >/dev/null || system_packages nodejs npm
+}
+
 # Make .venv if it is not there and install into it, with the versions of constraints.txt.
 install_into_venv() {
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --constraint constraints.txt "$@"
+}
+
+# Microsoft's emulator of Azure Blob Storage, which the tests of that store run against.
+azurite() {
+    [ -x .venv/azurite/node_modules/.bin/azurite-blob ] ||
+        npm install --silent --no-audit --no-fund --prefix .venv/azurite azurite@3.35.0
 }

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-_CLOUD_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "AUDITPACK_", "MOTO_")
+_CLOUD_VARIABLES = (
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_",
+    "STORAGE_EMULATOR_HOST",
+    "AUDITPACK_",
+    "MOTO_",
+)
 
 
 @pytest.fixture(autouse=True)
