@@ -6,7 +6,7 @@ import datetime
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from collectors.aws.engine import (
     open_accounts,
     plan,
 )
+from collectors.aws.place import home_region
+from collectors.aws.run_types import kept_types
 from collectors.aws.session import AccountTarget, check_regions
 from evidence.errors import AuditpackError, UsageError
 from evidence.snapshot import Snapshot, SnapshotRun
@@ -66,7 +68,7 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
     try:
         if run is not None:
             scope = _scope_of(run, scope)
-            types = scope.chosen_types()
+            types = kept_types(run.folder) or scope.chosen_types()
         accounts = open_accounts(scope)
         for account in accounts:
             _remark(context, account)
@@ -167,7 +169,13 @@ def _intent(
             "provider": "aws",
             "types": types,
             "accounts": [
-                {**asdict(account.target), "id": account.id, "regions": list(account.regions)}
+                {
+                    **asdict(account.target),
+                    "id": account.id,
+                    "regions": list(account.regions),
+                    "partition": account.partition,
+                    "home_region": home_region(account.partition, scope.settings.default_region),
+                }
                 for account in accounts
             ],
         },
@@ -179,7 +187,7 @@ def _scope_of(run: SnapshotRun, configured: AwsScope) -> AwsScope:
     stored = run.intent["scope"]
     accounts = []
     for account in stored["accounts"]:
-        known = {name: value for name, value in account.items() if name != "regions"}
+        known = {name: value for name, value in account.items() if name in _TARGET_FIELDS}
         accounts.append(AccountTarget(**{**known, "id": _real_id(known["id"])}))
     regions = sorted({region for account in stored["accounts"] for region in account["regions"]})
     if not accounts:
@@ -192,6 +200,9 @@ def _scope_of(run: SnapshotRun, configured: AwsScope) -> AwsScope:
         settings=configured.settings,
         threads=configured.threads,
     )
+
+
+_TARGET_FIELDS = frozenset(field.name for field in fields(AccountTarget))
 
 
 def _real_id(account: str) -> str:

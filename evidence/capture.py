@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evidence.canonical import canonical_json, canonical_text, sha256_hex
@@ -29,7 +29,12 @@ class Redaction:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What went over the wire in one attempt, as the SDK saw it. `body` is as received."""
+    """What went over the wire in one attempt, as the SDK saw it. `body` is as received.
+
+    `headers` are those of the answer that the SDK reads data or an error code from, and no others.
+    `error` names what went wrong where there was no answer, or none that the SDK could read, and
+    `error_detail` is the SDK's own text of it.
+    """
 
     operation: str
     parameters: Mapping[str, Any]
@@ -42,6 +47,8 @@ class Exchange:
     cloud_date: str
     body: bytes
     error: str = ""
+    error_detail: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def capture_line(
@@ -57,7 +64,8 @@ def capture_line(
     """Return the canonical JSON line (without newline) that records `exchange`.
 
     `redacted_body` replaces the body where something had to be taken out; None keeps the body as
-    received. `parameters` is the request's parameters as redacted canonical JSON text.
+    received. `parameters` is the request's parameters as redacted canonical JSON text; headers and
+    the error's text are redacted already.
     """
     body, encoding = _body(exchange.body, redacted_body)
     return canonical_json(
@@ -75,6 +83,8 @@ def capture_line(
             "status": exchange.status,
             "request_id": exchange.request_id,
             "error": exchange.error,
+            "error_detail": exchange.error_detail,
+            "headers": dict(exchange.headers),
             "received_sha256": sha256_hex(exchange.body),
             "received_length": len(exchange.body),
             "body": body,

@@ -1,4 +1,8 @@
-"""Calling an operation: all pages, retried while throttled, captured, redacted, classified."""
+"""Calling an operation: all pages, retried while throttled, shared between types, classified.
+
+What answers is a `Source`: the cloud itself (`collectors.aws.live`), or the captures of a sealed
+snapshot (`collectors.aws.replaying`). Everything else is the same for both.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,21 @@ import functools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import Any
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
-from collectors.aws.models import operation_model, paginator_config
+from collectors.aws.models import is_offered, operation_model, paginator_config
 from collectors.aws.outcomes import classify, error_code, is_throttle
-from collectors.aws.session import AccountSession
 from collectors.aws.spec import Call
-from collectors.shape import plain, search
-from evidence.canonical import canonical_text
-from evidence.capture import Exchange, Redaction, capture_line, parameters_text
+from collectors.shape import search
+from evidence.capture import parameters_text
 from evidence.outcome import Outcome
-from evidence.redaction import Redactor
 
 _ROUNDS = 6
 _FIRST_PAUSE = 1.0
@@ -47,28 +49,63 @@ class Answer:
     reused: bool = False
 
 
-@dataclass
-class _Page:
+@dataclass(frozen=True)
+class Page:
+    """One page of an answer: plain data (None where there was no answer), and its captures."""
+
     data: Any
-    lines: list[bytes] = field(default_factory=list)
+    lines: tuple[bytes, ...] = ()
     redactions: int = 0
 
 
+class NotCollectedError(Exception):
+    """The captures hold no answer to this call: it was not made when they were."""
+
+
+class Asked(Protocol):
+    """One exchange, as far as a caller looks at it."""
+
+    @property
+    def url(self) -> str:
+        """The URL that was asked."""
+
+
+class Source(Protocol):
+    """What answers calls."""
+
+    @property
+    def partition(self) -> str:
+        """The partition of the account."""
+
+    def recording(self) -> AbstractContextManager[Sequence[Any]]:
+        """Collect the exchanges (`Asked`) of this thread while the block runs."""
+
+    def ask(self, service: str, region: str, operation: str, params: dict[str, Any]) -> Any:
+        """Make one call and return the SDK's answer; raises whatever the SDK raises."""
+
+    def clean(self, text: str) -> str:
+        """Return an error's text without secrets."""
+
+    def page(self, service: str, exchanges: Sequence[Any], response: Any) -> Page:
+        """Return an answer, None where there was none, and the captures of its exchanges."""
+
+
 class Caller:
-    """Makes the calls of one account. Calls that several types need are made once and shared."""
+    """Makes the calls of one account. Calls that several types need are made once and shared.
+
+    `pause` waits for so many seconds; handlers that poll use it as well.
+    """
 
     def __init__(
         self,
-        session: AccountSession,
-        redactor: Redactor,
+        source: Source,
         shared: frozenset[tuple[str, str]] = frozenset(),
         *,
-        sleep: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.session = session
-        self._redactor = redactor
+        self.pause = pause
+        self._source = source
         self._shared = shared
-        self._sleep = sleep
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str, str, str], Future[list[Answer]]] = {}
 
@@ -118,33 +155,35 @@ class Caller:
     ) -> Iterator[Answer]:
         pages = self._raw_pages(call, service, region, params)
         while True:
-            with self.session.recorder.recording() as exchanges:
+            with self._source.recording() as exchanges:
                 try:
                     response = next(pages, None)
                 except Exception as error:  # noqa: BLE001  (this call's outcome, never the run's end)
-                    page = self._page(service, exchanges, None)
-                    yield self._failed(call, service, region, error, page)
+                    yield self._failed(call, service, region, error, exchanges)
                     return
             if response is None:
                 return
-            page = self._page(service, exchanges, response)
-            yield Answer(
-                call.operation, Outcome.OK, page.data, "", tuple(page.lines), page.redactions
-            )
+            page = self._source.page(service, exchanges, response)
+            yield Answer(call.operation, Outcome.OK, page.data, "", page.lines, page.redactions)
 
     def _failed(
-        self, call: Call, service: str, region: str, error: Exception, page: _Page
+        self, call: Call, service: str, region: str, error: Exception, exchanges: Sequence[Asked]
     ) -> Answer:
+        page = self._source.page(service, exchanges, None)
         outcome = classify(error, call.absent, call.not_enabled)
-        detail, _ = self._redactor.redact_text(_detail(error))
-        if isinstance(error, EndpointConnectionError) and not self.session.offers(service, region):
-            outcome, detail = Outcome.ABSENT, f"{service} is not offered in {region}"
-        return Answer(call.operation, outcome, None, detail, tuple(page.lines), page.redactions)
+        detail = _shortened(self._source.clean(_detail(error)))
+        if isinstance(error, NotCollectedError):
+            outcome, detail = Outcome.SKIPPED, "not collected"
+        elif error_code(error) == "EndpointConnectionError":
+            url = exchanges[-1].url if exchanges else ""
+            if not is_offered(service, region, self._source.partition, url):
+                outcome, detail = Outcome.ABSENT, f"{service} is not offered in {region}"
+        return Answer(call.operation, outcome, None, detail, page.lines, page.redactions)
 
     def _raw_pages(
         self, call: Call, service: str, region: str, params: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        method = self._patient(getattr(self.session.client(service, region), call.operation))
+        method = self._patient(service, region, call.operation)
         config = paginator_config(service, call.operation)
         if call.page is not None:
             yield from _token_pages(method, params, call.page.input, call.page.output)
@@ -155,8 +194,8 @@ class Caller:
         else:
             yield method(**params)
 
-    def _patient(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Go on asking for a while when the SDK has used up its retries on throttling.
+    def _patient(self, service: str, region: str, operation: str) -> Callable[..., Any]:
+        """Return a call that goes on asking for a while when the SDK has given up on throttling.
 
         The SDK's standard mode gives up once its retry quota is empty (NOTES-COLLECTING).
         """
@@ -164,70 +203,26 @@ class Caller:
         def ask(**params: Any) -> Any:
             for attempt in range(_ROUNDS):
                 try:
-                    return method(**params)
+                    return self._source.ask(service, region, operation, params)
                 except ClientError as error:
                     if not is_throttle(error) or attempt == _ROUNDS - 1:
                         raise
-                self._sleep(_FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311
+                self.pause(_FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311
             raise AssertionError("unreachable: the last round returns or raises")
 
         return ask
 
-    def _page(self, service: str, exchanges: list[Exchange], response: Any) -> _Page:
-        """Redact an answer and turn its exchanges into capture lines; the last is the answer."""
-        page = _Page(None)
-        redacted: list[Redaction] = []
-        if response is not None:
-            operation = exchanges[-1].operation if exchanges else ""
-            page.data, redacted = self._redactor.redact(operation, plain(response))
-        for index, exchange in enumerate(exchanges):
-            is_answer = response is not None and index == len(exchanges) - 1
-            body, found = self._body(exchange, page.data if is_answer else None, redacted)
-            page.redactions += len(found)
-            page.lines.append(self._line(service, exchange, body, found))
-        return page
-
-    def _body(
-        self, exchange: Exchange, data: Any, redacted: list[Redaction]
-    ) -> tuple[str | None, list[Redaction]]:
-        """Return the replacement of the body where a secret was in it, and what was taken out."""
-        if data is not None and redacted:
-            return _as_text(data), redacted
-        if data is not None:
-            return None, []
-        text, found = self._redactor.redact_text(exchange.body.decode(errors="replace"))
-        return (text, found) if found else (None, [])
-
-    def _line(
-        self, service: str, exchange: Exchange, body: str | None, found: list[Redaction]
-    ) -> bytes:
-        parameters, _ = self._redactor.redact_text(parameters_text(exchange.parameters))
-        return capture_line(
-            exchange,
-            provider="aws",
-            account=self.session.account,
-            service=service,
-            redacted_body=body,
-            redactions=found,
-            parameters=parameters,
-        )
-
-
-def _as_text(data: Any) -> str:
-    import orjson
-
-    try:
-        return canonical_text(data)
-    except TypeError:  # a float somewhere: the text need not be canonical inside a body
-        return orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
-
 
 def _detail(error: Exception) -> str:
-    """Return code and message on one line; a page for people instead of an answer is cut short."""
+    """Return code and message on one line."""
     message = str(error)
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message", ""))
-    line = " ".join(f"{error_code(error)}: {message}".strip(": ").split())
+    return " ".join(f"{error_code(error)}: {message}".strip(": ").split())
+
+
+def _shortened(line: str) -> str:
+    """Cut a page for people short, which some give instead of an answer."""
     return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]} ..."
 
 

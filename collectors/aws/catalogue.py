@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 
 from collectors.aws.models import operation_model, paginator_config
 from collectors.aws.spec import AwsResourceType
 from evidence.errors import DataError
+from evidence.redaction import Redactor
 from evidence.yaml_files import load_model
 
 BUILT_IN = Path(__file__).parent / "resources"
@@ -45,6 +46,15 @@ def shared_calls(specs: Iterable[AwsResourceType]) -> frozenset[tuple[str, str]]
         shared |= (seen & calls) | spec.repeated_calls()
         seen |= calls
     return frozenset(shared)
+
+
+def redactor_for(specs: Iterable[AwsResourceType], key: bytes) -> Redactor:
+    """Return the redactor that takes out what `specs` declare; `key` is the store's."""
+    declared: dict[Hashable, list[tuple[str, ...]]] = {}
+    for spec in specs:
+        for operation, paths in spec.redacted_paths().items():
+            declared.setdefault(operation, []).extend(paths)
+    return Redactor(key, declared)
 
 
 def operations_of(specs: Iterable[AwsResourceType]) -> list[tuple[str, str]]:

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from collectors.aws.caller import Caller
-from collectors.aws.catalogue import load_resource_types, shared_calls
-from collectors.aws.place import Place
+from collectors.aws.catalogue import load_resource_types, redactor_for, shared_calls
+from collectors.aws.live import LiveSource
+from collectors.aws.place import home_region, place_of
+from collectors.aws.run_types import keep_types, kept_types
 from collectors.aws.session import AccountSession, AccountTarget, ClientSettings
 from collectors.aws.spec import AwsResourceType
 from collectors.aws.unit import UnitCollector
 from evidence.errors import AuditpackError, StoreError, UsageError
 from evidence.outcome import Gap, Outcome
-from evidence.redaction import Redactor
 from evidence.snapshot import SnapshotRun
 from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
 
-_HOME_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 _UNKNOWN_REGION = "every-region"
 
 
@@ -81,8 +81,6 @@ class UnitTarget:
     region: str
     run_folder: str
     redaction_key: bytes
-    types: tuple[str, ...]
-    type_folders: tuple[str, ...]
     settings: ClientSettings
     threads: int
 
@@ -105,23 +103,19 @@ class _Worker:
     """What a process keeps between units of one account: session, caller, item threads."""
 
     def __init__(self, target: UnitTarget) -> None:
-        known = _types_of_run(target.run_folder, target.type_folders)
-        self.specs = {name: known[name] for name in target.types}
+        self.specs = _types_of_run(target.run_folder)
         session = AccountSession(target.account, target.settings)
         session.account, session.partition = target.account_id, target.partition
-        declared: dict[str, list[tuple[str, ...]]] = {}
-        for spec in self.specs.values():
-            for operation, paths in spec.redacted_paths().items():
-                declared.setdefault(operation, []).extend(paths)
-        redactor = Redactor(target.redaction_key, declared)
-        self.caller = Caller(session, redactor, shared_calls(self.specs.values()))
+        redactor = redactor_for(self.specs.values(), target.redaction_key)
+        source = LiveSource(session, redactor)
+        self.caller = Caller(source, shared_calls(self.specs.values()))
         self.threads = ThreadPoolExecutor(target.threads, thread_name_prefix="item")
 
 
 @functools.lru_cache(maxsize=1)
-def _types_of_run(_run_folder: str, folders: tuple[str, ...]) -> dict[str, AwsResourceType]:
-    """The resource types of a run: read once a process, not once an account."""
-    return load_resource_types(Path(folder) for folder in folders)
+def _types_of_run(run_folder: str) -> dict[str, AwsResourceType]:
+    """The resource types that a run was started with: read once a process, not once an account."""
+    return kept_types(Path(run_folder))
 
 
 _interrupted = threading.Event()
@@ -152,11 +146,10 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
     try:
         worker = _worker_for(target)
         spec = worker.specs[target.resource_type]
-        home = _HOME_REGIONS.get(target.partition, target.settings.default_region)
-        call_region = home if spec.scope == "global" else target.region
-        place = Place(target.account_id, target.partition, target.region, call_region)
-        run = Path(target.run_folder)
-        return UnitCollector(spec, place, worker.caller, worker.threads, run).collect()
+        home = home_region(target.partition, target.settings.default_region)
+        place = place_of(spec, target.key, target.partition, home)
+        writer = UnitWriter(Path(target.run_folder), target.key)
+        return UnitCollector(spec, place, worker.caller, worker.threads, writer).collect()
     except StoreError:
         raise
     except Exception as error:
@@ -242,7 +235,11 @@ def plan(
     run: SnapshotRun,
     redaction_key: bytes,
 ) -> list[UnitTarget]:
-    """Return the units of a run, account by account."""
+    """Return the units of a run, account by account; the run keeps what its types are.
+
+    Raises StoreError when the run cannot be written.
+    """
+    keep_types(run.folder, types.values())
     return [
         UnitTarget(
             account.target,
@@ -252,8 +249,6 @@ def plan(
             region,
             str(run.folder),
             redaction_key,
-            tuple(types),
-            scope.type_folders,
             scope.settings,
             scope.threads,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from collectors.aws.caller import Answer, Caller
@@ -50,23 +50,19 @@ class Enricher:
 
     def _each(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
         results: list[dict[str, Any]] = []
-        lines: list[bytes] = []
-        redactions = 0
+        whole = Answer(step.operation, Outcome.OK)
         for element in search(step.each or "@", scope) or []:
             answer = self._picked(step, region, {**scope, "each": element})
-            lines.extend(answer.lines)
-            redactions += answer.redactions
+            whole = replace(
+                whole,
+                lines=(*whole.lines, *answer.lines),
+                redactions=whole.redactions + answer.redactions,
+                shared=whole.shared or answer.shared,
+            )
             if not answer.outcome.observed:
-                return Answer(
-                    step.operation,
-                    answer.outcome,
-                    None,
-                    answer.detail,
-                    tuple(lines),
-                    redactions,
-                )
+                return replace(whole, outcome=answer.outcome, detail=answer.detail)
             results.append({"each": element, "result": answer.data})
-        return Answer(step.operation, Outcome.OK, results, "", tuple(lines), redactions)
+        return replace(whole, data=results)
 
     def _picked(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
         service = step.service or self._spec.service
@@ -75,9 +71,7 @@ class Enricher:
             return answer
         data = search(step.pick, answer.data)
         outcome = Outcome.OK if data is not None else Outcome.ABSENT
-        return Answer(
-            answer.operation, outcome, data, answer.detail, answer.lines, answer.redactions
-        )
+        return replace(answer, outcome=outcome, data=data)
 
     def scope(self, item: dict[str, Any], answers: dict[str, Answer]) -> dict[str, Any]:
         """Return what expressions see: the item's keys, `steps`, and `ctx`."""

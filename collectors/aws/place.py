@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from collectors.aws.spec import AwsResourceType
 from collectors.shape import search
+from evidence.units import UnitKey
 
+_HOME_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 _TEMPLATE = re.compile(r"\{([A-Za-z_.]+)\}")
 
 
@@ -28,6 +31,17 @@ class Place:
             "region": self.region,
             "call_region": self.call_region,
         }
+
+
+def home_region(partition: str, default: str) -> str:
+    """Return the region that a partition's global services are asked in, `default` if unknown."""
+    return _HOME_REGIONS.get(partition, default)
+
+
+def place_of(spec: AwsResourceType, key: UnitKey, partition: str, home: str) -> Place:
+    """Return where the unit `key` asks; `home` is the account's region for global services."""
+    call_region = home if spec.scope == "global" else key.region
+    return Place(key.account, partition, key.region, call_region)
 
 
 def filled(params: Any, scope: dict[str, Any]) -> Any:

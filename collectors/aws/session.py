@@ -170,6 +170,14 @@ class AccountSession:
                 self._clients[key] = client
         return client
 
+    def ask(self, service: str, region: str, operation: str, params: dict[str, Any]) -> Any:
+        """Make one call and return the SDK's answer; an error is recorded and raised."""
+        try:
+            return getattr(self.client(service, region), operation)(**params)
+        except Exception as error:
+            self.recorder.failed(operation, params, region, error)
+            raise
+
     def _make_client(self, service: str, region: str) -> Any:
         settings = self.settings
         attempts = min(_HANDSHAKE_ATTEMPTS, settings.max_attempts)
@@ -194,15 +202,6 @@ class AccountSession:
     def _make_bucket(self) -> TokenBucket:
         rate = self.settings.requests_per_second
         return TokenBucket(Rates(start=rate, burst=rate))
-
-    def offers(self, service: str, region: str) -> bool:
-        """Whether the SDK's endpoint data know the service in the region, or do not say.
-
-        An endpoint of one's own (AWS_ENDPOINT_URL) may offer anything.
-        """
-        known = self._session.get_available_regions(service, partition_name=self.partition)
-        own_endpoint = "amazonaws.com" not in self.client(service, region).meta.endpoint_url
-        return own_endpoint or not known or region in known
 
     def enabled_regions(self) -> tuple[list[str], str]:
         """Return the regions that are enabled for the account, and a remark where AWS refused.

@@ -11,8 +11,7 @@ import hashlib
 from collections import deque
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -25,7 +24,7 @@ from collectors.fields import FacetSpec
 from collectors.shape import absent_facet, observed_facet, search, tags_of
 from evidence.outcome import Gap, Outcome
 from evidence.typing_rows import RowValidator
-from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
+from evidence.units import UnitKey, UnitRecord
 
 _IN_FLIGHT = 256
 
@@ -48,18 +47,40 @@ class _Tally:
         self.redactions += answer.redactions
 
 
+class Writer(Protocol):
+    """Where a unit goes: `evidence.units.UnitWriter`, or rows alone where captures are replayed."""
+
+    @property
+    def key(self) -> UnitKey:
+        """What names the unit."""
+
+    @property
+    def records(self) -> int:
+        """How many captures the unit has so far."""
+
+    def keep_capture(self, line: bytes) -> str:
+        """Keep a capture; return its reference."""
+
+    def write_row(self, row: dict[str, Any]) -> None:
+        """Append a validated row."""
+
+    def commit(self, record: UnitRecord) -> None:
+        """Make the unit count."""
+
+    def abandon(self) -> None:
+        """Drop what was written."""
+
+
 class UnitCollector:
-    """Collects one unit. `threads` runs the items' calls."""
+    """Collects one unit. `threads` runs the items' calls; the unit is named by its writer."""
 
     def __init__(
-        self, spec: AwsResourceType, place: Place, caller: Caller, threads: Executor, run: Path
+        self, spec: AwsResourceType, place: Place, caller: Caller, threads: Executor, writer: Writer
     ) -> None:
         self._spec, self._place, self._threads = spec, place, threads
         self._lister = Lister(spec, place, caller, self._keep_listing)
         self._enricher = Enricher(spec, place, caller)
-        region = GLOBAL_REGION if spec.scope == "global" else place.region
-        self._key = UnitKey("aws", place.account, region, spec.type)
-        self._writer = UnitWriter(run, self._key)
+        self._key, self._writer = writer.key, writer
         self._validator = RowValidator(spec.table_schema())
         self._tally = _Tally()
         self._kept: dict[bytes, str] = {}

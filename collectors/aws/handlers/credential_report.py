@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import time
 from typing import Any
 
 from collectors.aws.caller import Answer, Caller
@@ -46,7 +45,7 @@ def _make(caller: Caller, region: str) -> list[Answer]:
         answers.append(answer)
         if answer.outcome is not Outcome.OK or answer.data.get("State") == "COMPLETE":
             break
-        time.sleep(_PAUSE)
+        caller.pause(_PAUSE)
     return answers
 
 
