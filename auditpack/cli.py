@@ -10,17 +10,23 @@ from typing import Any, NoReturn
 import click
 
 from auditpack import __version__
+from auditpack.commands.bundle import bundle
 from auditpack.commands.collect import collect
 from auditpack.commands.demo import demo
+from auditpack.commands.disclose import disclose
+from auditpack.commands.doctor import doctor
 from auditpack.commands.evaluate import evaluate
 from auditpack.commands.explain import explain
 from auditpack.commands.export import export
 from auditpack.commands.init import init
+from auditpack.commands.key_changes import revoke, rotate
 from auditpack.commands.keys import keys
 from auditpack.commands.lint import lint
 from auditpack.commands.listing import list_
+from auditpack.commands.log import log
 from auditpack.commands.pack import pack
 from auditpack.commands.permissions import permissions
+from auditpack.commands.rebuild import rebuild
 from auditpack.commands.schema import schema
 from auditpack.commands.show import show
 from auditpack.commands.site import site
@@ -55,7 +61,11 @@ for _command in (
     evaluate,
     pack,
     site,
+    bundle,
+    disclose,
     verify,
+    rebuild,
+    log,
     show,
     export,
     list_,
@@ -64,8 +74,11 @@ for _command in (
     permissions,
     schema,
     keys,
+    doctor,
 ):
     cli.add_command(_command)
+for _change in (rotate, revoke):
+    keys.add_command(_change)
 
 
 def main() -> NoReturn:

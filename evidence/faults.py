@@ -54,8 +54,18 @@ class VerificationReport:
 
     def fault(self, path: str, what: str) -> None:
         """Note something that is wrong with `path`."""
-        self.faults.append(Fault(path, what))
+        self.faults.append(Fault(printable(path), what))
 
     def remark(self, path: str, what: str) -> None:
         """Note something about `path` that is no fault."""
-        self.remarks.append(Fault(path, what))
+        self.remarks.append(Fault(printable(path), what))
+
+
+def printable(path: str) -> str:
+    """Return a path as it can be shown: stray files may have names that fake lines of a report.
+
+    Line ends, control characters and bytes that are not UTF-8 are written as Python escapes.
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in path
+    )

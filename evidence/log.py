@@ -140,16 +140,20 @@ class Log:
         """Append `entry`, signed by `keys`; return its record, or that of an equal one.
 
         An empty log begins with `first`, the entry that names its key. Raises StoreError when the
-        log holds another thing of that kind and id, or others append without end.
+        log holds another thing of that kind and id, or others append without end, KeyFileError when
+        it does not take the keys.
         """
+        _require_name(entry, self.objects.location)
         for _ in range(_ATTEMPTS):
             records = self.records()
             same = _same(records, entry)
             if same is not None:
                 return same
-            wanted = entry if records else first
-            _require_active(records, wanted, keys)
-            self._create(records, wanted, keys, stamp)
+            if records:
+                _require_active(records, entry, keys)
+                self._create(records, entry, keys, stamp)
+            else:
+                self._create(records, first, keys[:1], stamp)
         raise StoreError(
             f"{_ATTEMPTS} times another writer was first to append to the log",
             where=self.objects.location,
@@ -177,6 +181,15 @@ class Log:
             return
 
 
+def _require_name(entry: dict[str, Any], where: str) -> None:
+    if not _ID.fullmatch(str(entry["id"])):
+        raise StoreError(
+            f"nothing can be sealed under the name {str(entry['id'])[:80]!r}",
+            where=where,
+            mend="Use letters, digits, dots, hyphens and underscores.",
+        )
+
+
 def _same(records: Sequence[LogRecord], entry: dict[str, Any]) -> LogRecord | None:
     """Return the record of the same thing. Raises StoreError when it is not the same after all."""
     for record in records:
@@ -197,18 +210,19 @@ def _require_active(
 ) -> None:
     """Refuse to append with a key that the log does not know, or not any more."""
     active = active_keys(records)
-    for key in keys:
-        fingerprint = key.certificate.fingerprint
-        if fingerprint in active or (entry["kind"], entry["id"]) == (KEY, fingerprint):
-            continue
-        known = fingerprint in known_certificates(records)
-        raise KeyFileError(
-            "this store's log does not take the signing key any more: it was replaced or revoked"
-            if known
-            else "this store's log began with another signing key",
-            where=f"certificate {fingerprint[:16]}; the log knows {', '.join(active)[:200]}",
-            mend="Sign with the key in use, or let it hand over with `auditpack keys rotate`.",
-        )
+    named = entry["id"] if entry["kind"] == KEY else ""
+    fingerprints = [key.certificate.fingerprint for key in keys]
+    refused = [one for one in fingerprints if one not in (*active, named)]
+    if not refused and set(active) & set(fingerprints):
+        return
+    fingerprint = (refused or fingerprints)[0]
+    raise KeyFileError(
+        "this store's log does not take the signing key any more: it was replaced or revoked"
+        if fingerprint in known_certificates(records)
+        else "this store's log began with another signing key",
+        where=f"certificate {fingerprint[:16]}; the log knows {', '.join(active)[:200]}",
+        mend="Sign with the key in use, or let it hand over with `auditpack keys rotate`.",
+    )
 
 
 def _sealed_record(text: str, note: str, keys: Sequence[SigningKey], stamp: Stamp) -> bytes:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Protocol
 
 from evidence.errors import StoreError
 from evidence.files import sync_folder
+from evidence.workspaces import new_part
 
 DISCARDABLE = "incomplete/"
 """The only names that may be removed again: what is below is not evidence."""
@@ -78,14 +79,21 @@ class FolderObjects:
         return str(self.root)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield the files whose path below the root starts with `prefix`, sorted by name."""
+        """Yield the files whose path below the root starts with `prefix`, sorted by name.
+
+        What other processes remove meanwhile (their working files) is left out.
+        """
         base = self.root / prefix.rpartition("/")[0]
-        names = sorted(
-            path.relative_to(self.root).as_posix() for path in base.rglob("*") if path.is_file()
-        )
-        for name in names:
-            if name.startswith(prefix):
-                yield ObjectInfo(name, (self.root / name).stat().st_size)
+        found = []
+        for folder, _, files in os.walk(base):
+            for path in (Path(folder, file) for file in files):
+                name = path.relative_to(self.root).as_posix()
+                if name.startswith(prefix):
+                    with contextlib.suppress(FileNotFoundError):
+                        status = path.stat()
+                        if stat.S_ISREG(status.st_mode):
+                            found.append(ObjectInfo(name, status.st_size))
+        yield from sorted(found, key=lambda info: info.name)
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
@@ -112,12 +120,12 @@ class FolderObjects:
         A kill leaves a rest only where nothing is taken for evidence. Source: link(2), which never
         replaces (EEXIST) and is atomic on every local file system and on NFS.
         """
-        target = self.root / name
-        rest = self.root / DISCARDABLE / f"{secrets.token_hex(8)}.part"
+        target, rest = self.root / name, None
         try:
-            rest.parent.mkdir(parents=True, exist_ok=True)
+            (self.root / DISCARDABLE).mkdir(parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with rest.open("xb") as file:
+            rest, file = new_part(self.root / DISCARDABLE)
+            with file:
                 if isinstance(source, bytes):
                     file.write(source)
                 else:
@@ -125,7 +133,7 @@ class FolderObjects:
                         shutil.copyfileobj(given, file, 1 << 20)
                 file.flush()
                 os.fsync(file.fileno())
-            _link(rest, target)
+                _link(rest, target)
             sync_folder(target.parent)
         except OSError as error:
             raise StoreError(
@@ -134,8 +142,9 @@ class FolderObjects:
                 mend="Make room or choose another --store, then run the command again.",
             ) from error
         finally:
-            with contextlib.suppress(OSError):
-                rest.unlink()
+            if rest is not None:
+                with contextlib.suppress(OSError):
+                    rest.unlink()
 
     def discard(self, name: str) -> None:
         """Remove a file below `incomplete/`."""

@@ -7,6 +7,7 @@ evidence. A later sealing in the same store finishes what an announcement says w
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from typing import Any
 import orjson
 
 from evidence.canonical import canonical_json, sha256_hex
-from evidence.errors import AuditpackError, KeyFileError, VerificationError
+from evidence.errors import AuditpackError, KeyFileError, StoreError, VerificationError
 from evidence.keys import SigningKey
-from evidence.log import KEY, REVOCATION, LogRecord, known_certificates
+from evidence.log import KEY, REVOCATION, LogRecord, active_keys, known_certificates
 from evidence.manifest import (
     MANIFEST_NAME,
     check_files,
@@ -26,7 +27,7 @@ from evidence.manifest import (
     read_manifest,
     seal_folder,
 )
-from evidence.objects import ObjectExistsError
+from evidence.objects import ObjectExistsError, ObjectMissingError
 from evidence.store import SEALED_KINDS, Store
 from evidence.timestamps import TimestampAuthority, TimestampError
 
@@ -50,6 +51,7 @@ class Sealer:
         A folder that has its manifest already (a run was cut off here) is taken on as it is. Raises
         StoreError when it cannot be written, KeyFileError when the log does not take the key.
         """
+        self._require_valid()
         self.finish_cut_off(store)
         digest = self._manifest(store, folder, kind, identifier, predicate)
         _announce(store, kind, identifier)
@@ -58,14 +60,25 @@ class Sealer:
         self._log(store, kind, identifier, digest)
         return store.find(kind, identifier)
 
+    def _require_valid(self) -> None:
+        """Refuse a certificate that is not valid now: what it signs would never verify."""
+        certificate = self.key.certificate
+        if not certificate.valid_at(self.clock()):
+            raise KeyFileError(
+                f"the signing key's certificate is not valid at {self.now()}",
+                where=f"{certificate.subject}, valid from {certificate.x509.not_valid_before_utc}"
+                f" to {certificate.x509.not_valid_after_utc}",
+                mend="Correct this machine's clock, or sign with a certificate that is valid.",
+            )
+
     def _manifest(
         self, store: Store, folder: Path, kind: str, identifier: str, predicate: dict[str, Any]
     ) -> str:
         digest = self.sealed_before(folder)
         if digest is not None:
             return digest
-        records = store.log.records()
-        before = {"size": len(records), "root": store.log.tree().root().hex()}
+        tree = store.log.tree()  # read once: others may append between two readings
+        before = {"size": len(tree), "root": tree.root().hex()}
         return seal_folder(
             folder, kind, {**predicate, "id": identifier, "log_before": before}, self.key
         )
@@ -121,6 +134,8 @@ class Sealer:
                 check_signature(manifest, self.key.certificate, where=identifier)
             except (AuditpackError, OSError):
                 continue  # not whole yet, or another key's: its own run goes on with it
+            if (manifest.kind, manifest.predicate.get("id")) != (kind, identifier):
+                continue  # the announcement is not ours: verification names what it is about
             self._log(store, kind, identifier, manifest.digest)
             finished.append(f"{kind} {identifier}")
         return finished
@@ -128,11 +143,22 @@ class Sealer:
     def add_key(self, store: Store, new: SigningKey, *, replace: bool = True) -> LogRecord:
         """Let this key name `new` in the log, signed by both; it is then in use.
 
-        With `replace`, this key signs nothing after that.
+        With `replace`, this key signs nothing after that. Raises KeyFileError for a key that the
+        log had in use before: what it signed since could not be told apart.
         """
         fingerprint = new.certificate.fingerprint
+        self._require_valid()
+        self.finish_cut_off(store)
+        records = store.log.records()
+        if fingerprint in known_certificates(records) and fingerprint not in active_keys(records):
+            raise KeyFileError(
+                "this key was in use in this log before, and cannot come back",
+                where=f"certificate {fingerprint[:16]}",
+                mend="Make a new key.",
+            )
         _announce(store, KEY, fingerprint)
-        store.keep_certificate(new.certificate)
+        for key in (self.key, new):  # an empty log begins with this one
+            store.keep_certificate(key.certificate)
         entry = {"kind": KEY, "id": fingerprint, "time": self.now()}
         if replace:
             entry["replaces"] = self.key.certificate.fingerprint
@@ -145,13 +171,22 @@ class Sealer:
     ) -> LogRecord:
         """Say in the log that what `fingerprint` signed from `since` on does not count.
 
-        Raises KeyFileError when the log never knew such a key.
+        Raises KeyFileError when the log never knew such a key, and when it is the only one in
+        use: it must hand over first, as without a key nothing could follow.
         """
+        self._require_valid()
+        self.finish_cut_off(store)
         if fingerprint not in known_certificates(store.log.records()):
             raise KeyFileError(
                 "the log knows no such key",
                 where=fingerprint,
                 mend="`auditpack log show` lists the keys with their whole fingerprints.",
+            )
+        if active_keys(store.log.records()) == (fingerprint,):
+            raise KeyFileError(
+                "this is the only key that the log has in use",
+                where=f"certificate {fingerprint[:16]}",
+                mend="Let it hand over to a new key first, with `auditpack keys rotate`.",
             )
         moment = since.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         document = {"certificate": fingerprint, "revoked_from": moment, "reason": reason}
@@ -170,13 +205,29 @@ class Sealer:
 
 
 def announced(store: Store) -> list[tuple[str, str]]:
-    """Return kind and id of everything whose sealing was begun and not finished."""
+    """Return kind and id of everything whose sealing was begun and not finished.
+
+    Raises StoreError when an announcement cannot be read.
+    """
     found = []
     for info in store.objects.list("incomplete/"):
         if info.name.endswith(ANNOUNCEMENT) and info.name.count("/") == 1:
-            value = orjson.loads(store.objects.read(info.name))
-            found.append((str(value["kind"]), str(value["id"])))
+            with contextlib.suppress(ObjectMissingError):  # finished in the meantime
+                found.append(_read_announcement(store, info.name))
     return found
+
+
+def _read_announcement(store: Store, name: str) -> tuple[str, str]:
+    data = store.objects.read(name)
+    try:
+        value = orjson.loads(data)
+        return str(value["kind"]), str(value["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            "this file announces nothing: it was changed, or is not ours",
+            where=name,
+            mend="Remove it: nothing depends on it.",
+        ) from error
 
 
 def _create_or_read(store: Store, name: str, data: bytes) -> bytes:

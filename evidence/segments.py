@@ -86,6 +86,25 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise VerificationError("the last record is cut off", where=str(path))
 
 
+def read_plain_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a decompressed segment, without newline.
+
+    Raises VerificationError when the last line has no end, or the file cannot be read.
+    """
+    rest = b""
+    try:
+        with path.open("rb") as file:
+            while data := file.read(_CHUNK):
+                *lines, rest = (rest + data).split(b"\n")
+                yield from lines
+    except OSError as error:
+        raise VerificationError(
+            f"the file could not be read: {error.strerror}", where=str(path)
+        ) from error
+    if rest:
+        raise VerificationError("the last record is cut off", where=str(path))
+
+
 def _decompressed(file: BinaryIO, path: Path) -> Iterator[bytes]:
     """Yield the content of one whole frame: zstandard's own reader takes a cut one for its end."""
     frame = zstandard.ZstdDecompressor().decompressobj()

@@ -29,7 +29,10 @@ from evidence.units import (
     gap_from_dict,
     unit_from_dict,
 )
-from evidence.workspaces import BusyError, hold
+from evidence.workspaces import LOCK, BusyError, clear_rests, hold, remove_held
+
+SPECS_FILE = "specs.json"
+"""What the tables were shaped by: the resource types, which collectors keep in a run's `WORK`."""
 
 LEAVES_FILE = "records.bin"
 """The RFC 6962 leaf hashes of all captures, 32 bytes each, in tree order."""
@@ -57,6 +60,7 @@ class SnapshotRun:
     @classmethod
     def start(cls, store: Store, snapshot_id: str, intent: dict[str, Any]) -> SnapshotRun:
         """Begin a run: its intent is written before the first call is made. Raises StoreError."""
+        _remove_ended(store)
         folder = store.incomplete() / snapshot_id
         run = cls(store, snapshot_id, intent, hold(folder))
         try:
@@ -76,16 +80,13 @@ class SnapshotRun:
 
         Raises StoreError when there is none, BusyError when other processes have them all.
         """
+        _remove_ended(store)
         found = store.incomplete().glob(f"*/{WORK}/snapshot.json")
         names = sorted((path.parent.parent.name for path in found), reverse=True)
         if snapshot_id:
             names = [name for name in names if name == snapshot_id]
         if not names:
-            raise StoreError(
-                "there is no incomplete run to resume",
-                where=str(store.root),
-                mend="Run `auditpack collect` without --resume to start a new snapshot.",
-            )
+            raise _no_run(str(store.root))
         name, held = _first_free(store.incomplete(), names)
         intent = orjson.loads((store.incomplete() / name / WORK / "snapshot.json").read_bytes())
         return cls(store, name, intent, held)
@@ -118,7 +119,7 @@ class SnapshotRun:
 
     def _end(self) -> None:
         """Remove the run's folder and let go of it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_held(self.folder)
         self.release()
 
     @property
@@ -142,6 +143,9 @@ class SnapshotRun:
         write_atomically(self._sealed / "units.jsonl", _lines([u.as_dict() for u in units]))
         write_atomically(self._sealed / "gaps.jsonl", _lines([gap.as_dict() for gap in gaps]))
         write_atomically(self._sealed / "schemas.json", schemas_as_json(schemas))
+        specs = self.folder / WORK / SPECS_FILE
+        if specs.exists():
+            write_atomically(self._sealed / SPECS_FILE, specs.read_bytes())
         tree = self._write_leaves(units)
         tables = {schema.resource_type: self._write_table(schema, units) for schema in schemas}
         return {
@@ -222,10 +226,43 @@ class Snapshot:
 
 def _first_free(incomplete: Path, names: Sequence[str]) -> tuple[str, BinaryIO]:
     """Return the first of `names` that no living process holds, with its lock."""
-    for name in names[:-1]:
-        with contextlib.suppress(BusyError):
-            return name, hold(incomplete / name)
-    return names[-1], hold(incomplete / names[-1])
+    busy: StoreError = _no_run(str(incomplete.parent))
+    for name in names:
+        try:
+            held = hold(incomplete / name)
+        except BusyError as error:
+            busy = error
+            continue
+        if (incomplete / name / WORK / "snapshot.json").exists():
+            return name, held
+        remove_held(incomplete / name)  # its process sealed it while we were looking
+        held.close()
+    raise busy
+
+
+def _remove_ended(store: Store) -> None:
+    """Remove the rest of runs whose process died before it wrote its intent, or clearing up."""
+    clear_rests(store.incomplete())
+    folders = store.incomplete().iterdir() if store.incomplete().is_dir() else ()
+    for folder in folders:
+        intent = folder / WORK / "snapshot.json"
+        if not folder.is_dir() or intent.exists():
+            continue
+        if (folder / LOCK).exists():
+            with contextlib.suppress(BusyError), hold(folder):
+                if not intent.exists():
+                    remove_held(folder)
+        else:
+            with contextlib.suppress(OSError):  # not empty: no run's
+                folder.rmdir()
+
+
+def _no_run(where: str) -> StoreError:
+    return StoreError(
+        "there is no incomplete run to resume",
+        where=where,
+        mend="Run `auditpack collect` without --resume to start a new snapshot.",
+    )
 
 
 def _segment_path(unit_path: str) -> str:

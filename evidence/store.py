@@ -14,17 +14,17 @@ What the log does not name is not evidence, whatever lies in the folders.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evidence.canonical import canonical_json
-from evidence.errors import StoreError
-from evidence.files import sha256_of_file, sync_folder
+from evidence.errors import StoreError, VerificationError
+from evidence.files import evidence_not_written, sha256_of_file, sync_folder
 from evidence.keys import Certificate
 from evidence.log import Log, LogRecord
 from evidence.manifest import MANIFEST_NAME, Manifest, check_files, files_below, read_manifest
 from evidence.objects import FolderObjects, ObjectExistsError, ObjectMissingError, Objects
+from evidence.workspaces import workspace
 
 STORE_MARK = "auditpack-store.json"
 MARK_CONTENT = canonical_json({"format": 2, "is": "an auditpack evidence store"})
@@ -50,6 +50,7 @@ class Store:
     root: Path
     objects: Objects
     log: Log = field(compare=False, repr=False)
+    _checked: set[Path] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def open(cls, root: Path, *, create: bool = False) -> Store:
@@ -137,8 +138,8 @@ class Store:
     def find(self, kind: str, name: str) -> Path:
         """Return a local folder with one sealed `kind`; empty `name` means the newest.
 
-        Of a remote store this is a copy, checked against the log and its manifest when it is made.
-        Raises StoreError when there is no such one or it is not what was sealed.
+        Of a remote store this is a copy: every process checks it whole against the log before its
+        first use. Raises StoreError when there is no such one or it is not what was sealed.
         """
         record = self.record(kind, name)
         folder = self.folder(kind) / record.id
@@ -146,17 +147,38 @@ class Store:
             self._copy(kind, record, folder)
         if not (folder / MANIFEST_NAME).exists():
             raise _not_as_sealed(f"the {kind} {record.id} is missing", folder)
-        if read_manifest(folder).digest != record.manifest_digest:
+        manifest = read_manifest(folder)
+        if manifest.digest != record.manifest_digest:
             raise _not_as_sealed(f"the {kind} {record.id} is not what the log names", folder)
+        if not self.is_local and folder not in self._checked:
+            _check_copy(folder, manifest)
+            self._checked.add(folder)
         return folder
 
     def _copy(self, kind: str, record: LogRecord, folder: Path) -> None:
-        part = self.incomplete() / f"copy-{kind}-{record.id}"
-        shutil.rmtree(part, ignore_errors=True)
-        self.fetch(kind, record.id, part)
-        check_files(part, read_manifest(part))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part.rename(folder)
+        with workspace(self.incomplete(), f"copy-{kind}-{record.id}") as space:
+            part = space / "sealed"
+            self.fetch(kind, record.id, part)
+            try:
+                manifest = read_manifest(part)
+                check_files(part, manifest)
+            except VerificationError as error:
+                raise self._damaged(record, error.what) from error
+            if manifest.digest != record.manifest_digest:
+                raise self._damaged(record, "its manifest is not the one that the log names")
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                part.rename(folder)
+            except OSError as error:
+                if not (folder / MANIFEST_NAME).exists():  # else another process was first
+                    raise evidence_not_written(folder, error) from error
+
+    def _damaged(self, record: LogRecord, how: str) -> StoreError:
+        return StoreError(
+            f"the {record.kind} {record.id} is not as it was sealed: {how}",
+            where=f"{self.objects.location}, {SEALED_KINDS[record.kind]}/{record.id}",
+            mend="Run `auditpack verify` to see everything that is wrong.",
+        )
 
     def fetch(self, kind: str, name: str, target: Path) -> None:
         """Copy everything that lies under one sealed thing into the new folder `target`."""
@@ -214,13 +236,10 @@ class Store:
         try:
             self.objects.create(name, source)
         except ObjectExistsError:
-            there = self.incomplete() / f"compare-{source.name}"
-            there.unlink(missing_ok=True)
-            self.objects.fetch(name, there)
-            same = sha256_of_file(there) == sha256_of_file(source)
-            there.unlink()
-            if not same:
-                raise
+            with workspace(self.incomplete(), "compare") as space:
+                self.objects.fetch(name, space / source.name)
+                if sha256_of_file(space / source.name) != sha256_of_file(source):
+                    raise
 
     def kept_certificates(self) -> list[str]:
         """Return the names of the certificate objects."""
@@ -249,6 +268,17 @@ def _require_empty(root: Path) -> None:
             return
         what = "this folder is not empty and is not an evidence store"
     raise StoreError(what, where=str(root), mend="Name an empty or new folder with --store.")
+
+
+def _check_copy(folder: Path, manifest: Manifest) -> None:
+    try:
+        check_files(folder, manifest)
+    except VerificationError as error:
+        raise StoreError(
+            f"the local copy of what was sealed is damaged: {error.what}",
+            where=error.where,
+            mend=f"Remove {folder}: it is fetched again, and checked.",
+        ) from error
 
 
 def _not_as_sealed(what: str, folder: Path) -> StoreError:

@@ -6,7 +6,7 @@ bytes were changed, are missing, or were added. Files that belong to nobody are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -16,14 +16,14 @@ from evidence.contents import Contents, Member
 from evidence.errors import AuditpackError, VerificationError
 from evidence.faults import Fault, LogState, VerificationReport
 from evidence.keys import Certificate
-from evidence.log import KEY, REVOCATION, LogRecord, record_name
+from evidence.log import FOLDER, KEY, REVOCATION, LogRecord, record_name
 from evidence.manifest import MANIFEST_NAME, Manifest, check_signature, read_manifest
 from evidence.sealing import announced
-from evidence.store import MARK_CONTENT, SEALED_KINDS, STORE_MARK, Store
+from evidence.store import MARK_CONTENT, SEALED_KINDS, STORE_MARK, Store, certificate_name
 from evidence.verify_folder import verify_folder
-from evidence.verify_log import VerifiedLog, check_since, verify_log
+from evidence.verify_log import VerifiedLog, check_since, read_log, verify_log
 
-__all__ = ["Fault", "LogState", "VerificationReport", "verify_store"]
+__all__ = ["Extract", "Fault", "LogState", "VerificationReport", "verify_store"]
 
 _RESTS_ON = (
     ("derivation", "snapshot"),
@@ -46,41 +46,58 @@ class Trust:
     timestamp_roots: tuple[x509.Certificate, ...] = ()
 
 
+@dataclass(frozen=True)
+class Extract:
+    """What a bundle holds of a store: the log whole, of what it names only `only` (kind, id).
+
+    Captures are plain lines in it; `beside` are the names of its own files.
+    """
+
+    only: frozenset[tuple[str, str]]
+    beside: frozenset[str]
+
+
 def verify_store(
     store: Store,
     *,
     pinned: Certificate | None = None,
     trust: Trust | None = None,
-    only: Sequence[tuple[str, str]] | None = None,
+    extract: Extract | None = None,
 ) -> VerificationReport:
     """Check the log, everything that it names, and stray files.
 
     Without a pinned certificate those that lie in the store are believed, which proves consistency
-    but not who signed (the report says so). `only` names what a bundle holds of the store, as
-    (kind, id): then the rest may be missing.
+    but not who signed (the report says so). With `extract` the store is a bundle.
     """
-    trust = trust or Trust(certificate=pinned)
+    return verify_store_and_log(store, trust=trust or Trust(pinned), extract=extract)[0]
+
+
+def verify_store_and_log(
+    store: Store, *, trust: Trust, extract: Extract | None = None
+) -> tuple[VerificationReport, VerifiedLog]:
+    """Do the same, and return the log as far as it could be believed as well."""
     report = VerificationReport(pinned=trust.certificate is not None)
     contents = Contents(store)
-    certificates = _certificates(contents, report, trust.certificate)
     pending = _pending(store, report)
+    read = read_log(contents, report)  # before the certificates: a writer keeps them first
+    certificates = read_certificates(contents, report, trust.certificate)
     log = verify_log(
-        contents,
+        read,
         certificates,
         report,
         pinned=trust.certificate,
         roots=trust.timestamp_roots,
     )
-    if trust.since:
+    if trust.since or trust.since_name:  # an empty file is not a checkpoint that holds
         check_since(log, trust.since, trust.since_name, report)
     _name_unlogged(contents, log, pending, report)
-    sealed = _verify_sealed(contents, log, report, only)
-    _verify_references(sealed, report, only)
-    _find_strays(contents, report)
-    return report
+    sealed = _verify_sealed(contents, log, report, extract)
+    _verify_references(sealed, report, extract)
+    _find_strays(contents, report, extract.beside if extract else frozenset())
+    return report, log
 
 
-def _certificates(
+def read_certificates(
     contents: Contents, report: VerificationReport, pinned: Certificate | None
 ) -> dict[str, Certificate]:
     """Read the kept certificates; the pinned one is there even if the store has lost it."""
@@ -129,21 +146,48 @@ def _name_unlogged(
                 continue
             if (kind, member.name) in pending and member.is_folder:
                 report.incomplete.append(where)
+            elif _came_meanwhile(contents.store, (kind, member.name)):
+                report.remark(where, "was sealed while this ran: verify again to have it checked")
             else:
                 report.fault(where, "belongs to nobody: the log does not name it")
     for member in contents.members("certificates"):
         name = member.name.removesuffix(".pem")
-        known = (KEY, name) in logged or bool(pending)
-        if member.is_file and not known:
+        is_first = not logged and bool(pending)  # a log's first key comes before its first entry
+        known = (KEY, name) in logged or (KEY, name) in pending or is_first
+        if member.is_file and not known and not _came_meanwhile(contents.store, (KEY, name)):
             report.fault(
                 f"certificates/{member.name}", "belongs to nobody: the log names no such key"
             )
     for member in contents.members("revocations"):
         _verify_revocation(contents, member, logged, pending, report)
+    if not logged and report.faults:
+        report.fault(FOLDER.rstrip("/"), "is missing, empty, or cannot be read at all")
+    _name_missing(contents, log, report)
+
+
+def _came_meanwhile(store: Store, thing: tuple[str, str]) -> bool:
+    """Whether another process seals `thing` right now, or did since we read the log."""
+    try:
+        now = announced(store)
+        logged = {(record.kind, record.id) for record in store.log.records()}
+    except AuditpackError:  # what is wrong there is named where it is verified
+        return False
+    is_first_key = thing[0] == KEY and not logged and bool(now)
+    return thing in now or thing in logged or is_first_key
+
+
+def _name_missing(contents: Contents, log: VerifiedLog, report: VerificationReport) -> None:
+    """Name the certificates and revocations that the log names and the store does not have."""
     for record in log.records:
-        name = f"{record.id}.json"
-        if record.kind == REVOCATION and name not in _names(contents, "revocations"):
-            report.fault(f"revocations/{name}", f"is missing; {record_name(record.index)} names it")
+        if record.kind == REVOCATION:
+            name = f"revocations/{record.id}.json"
+        elif record.kind == KEY and record.id not in log.keys:  # a pinned one need not be kept
+            name = certificate_name(record.id)
+        else:
+            continue
+        folder, _, file = name.partition("/")
+        if file not in _names(contents, folder):
+            report.fault(name, f"is missing; {record_name(record.index)} names it")
 
 
 def _verify_revocation(
@@ -171,7 +215,7 @@ def _verify_sealed(
     contents: Contents,
     log: VerifiedLog,
     report: VerificationReport,
-    only: Sequence[tuple[str, str]] | None,
+    extract: Extract | None,
 ) -> dict[tuple[str, str], Manifest]:
     """Check everything that the log names; return the manifests that are what it names."""
     found = {}
@@ -181,9 +225,15 @@ def _verify_sealed(
         for kind, folder in SEALED_KINDS.items()
         for member in contents.members(folder)
     }
+    first: dict[tuple[str, str], str] = {}
     for record in log.records:
         thing = (record.kind, record.id)
-        if record.kind not in SEALED_KINDS or (only is not None and thing not in only):
+        here = record_name(record.index)
+        if record.kind not in (*SEALED_KINDS, KEY, REVOCATION):
+            report.fault(here, f"is about a {record.kind[:40]}, which this auditpack does not know")
+        if first.setdefault(thing, here) != here:
+            report.fault(here, f"is about the same {record.kind} as {first[thing]}")
+        if record.kind not in SEALED_KINDS or (extract and thing not in extract.only):
             continue
         where = f"{SEALED_KINDS[record.kind]}/{record.id}"
         if thing not in present:
@@ -191,7 +241,9 @@ def _verify_sealed(
         elif not present[thing]:
             report.fault(where, "was replaced by a file or a link")
         else:
-            manifest = _verify_one(contents, record, where, log, report)
+            manifest = _verify_one(
+                contents, record, where, log, report, plain_captures=extract is not None
+            )
             if manifest is not None:
                 found[thing] = manifest
                 report.sealed[record.kind] += 1
@@ -199,16 +251,25 @@ def _verify_sealed(
 
 
 def _verify_one(
-    contents: Contents, record: LogRecord, where: str, log: VerifiedLog, report: VerificationReport
+    contents: Contents,
+    record: LogRecord,
+    where: str,
+    log: VerifiedLog,
+    report: VerificationReport,
+    *,
+    plain_captures: bool,
 ) -> Manifest | None:
     with contents.sealed_folder(record.kind, record.id) as folder:
+        if not (folder / MANIFEST_NAME).is_file():  # reading a pipe would never end
+            report.fault(f"{where}/{MANIFEST_NAME}", "is missing")
+            return None
         try:
             manifest = read_manifest(folder, where=f"{where}/{MANIFEST_NAME}")
             _check_manifest(manifest, record, log, f"{where}/{MANIFEST_NAME}")
         except AuditpackError as error:
             report.fault(f"{where}/{MANIFEST_NAME}", error.what)
             return None
-        verify_folder(folder, where, manifest, report)
+        verify_folder(folder, where, manifest, report, plain_captures=plain_captures)
     return manifest
 
 
@@ -228,18 +289,22 @@ def _check_manifest(manifest: Manifest, record: LogRecord, log: VerifiedLog, whe
             where=where,
         )
     check_signature(manifest, certificate, where=where)
-    before = manifest.predicate["log_before"]
-    size = before["size"]
-    if size > record.index or (
-        record.index < len(log.tree) and log.tree.root_at(size).hex() != before["root"]
-    ):
+    if not _was_before(manifest.predicate.get("log_before"), record, log):
         raise VerificationError("was sealed after another log than the one here", where=where)
+
+
+def _was_before(said: object, record: LogRecord, log: VerifiedLog) -> bool:
+    """Whether the log here begins with the one that a manifest says it was sealed after."""
+    size = said.get("size") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(size, int) or not 0 <= size <= record.index:
+        return False
+    return record.index >= len(log.tree) or log.tree.root_at(size).hex() == said.get("root")
 
 
 def _verify_references(
     sealed: dict[tuple[str, str], Manifest],
     report: VerificationReport,
-    only: Sequence[tuple[str, str]] | None,
+    extract: Extract | None,
 ) -> None:
     """Every assessment and pack must rest on exactly the sealed thing that it names."""
     rests_on = dict(_RESTS_ON)
@@ -248,17 +313,20 @@ def _verify_references(
         if source is None:
             continue
         where = f"{SEALED_KINDS[kind]}/{name}"
-        reference = manifest.predicate.get(source) or {}
+        reference = manifest.predicate.get(source)
+        if not isinstance(reference, dict):
+            report.fault(where, f"does not say which {source} it rests on")
+            continue
         thing = (source, str(reference.get("id", "")))
         found = sealed.get(thing)
         if found is None:
-            if only is None or thing in only:
+            if extract is None or thing in extract.only:
                 report.fault(where, f"the {source} that it rests on is not here, or not intact")
-        elif found.digest != reference["manifest_sha256"]:
+        elif found.digest != reference.get("manifest_sha256"):
             report.fault(where, f"rests on another {source} {reference['id']} than the one here")
 
 
-def _find_strays(contents: Contents, report: VerificationReport) -> None:
+def _find_strays(contents: Contents, report: VerificationReport, beside: frozenset[str]) -> None:
     folders = {"certificates", "revocations", "log", "incomplete", *SEALED_KINDS.values()}
     mark = next((m for m in contents.members("") if m.name == STORE_MARK), None)
     if mark is None or not mark.is_file:
@@ -266,9 +334,9 @@ def _find_strays(contents: Contents, report: VerificationReport) -> None:
     elif contents.store.objects.read(STORE_MARK) != MARK_CONTENT:
         report.fault(STORE_MARK, "is not the mark of a store any more")
     for member in contents.members(""):
-        if member.name not in {STORE_MARK, *folders}:
+        if member.name not in {STORE_MARK, *folders, *beside}:
             report.fault(member.name, "belongs to nobody")
-        elif member.name != STORE_MARK and not member.is_folder:
+        elif member.name in folders and not member.is_folder:
             report.fault(member.name, "is a file where a folder belongs")
     report.incomplete = sorted({*report.incomplete, *_runs(contents)})
 

@@ -23,8 +23,9 @@ from evidence.log import FOLDER, KEY, REVOCATION, LogRecord, read_record, record
 from evidence.merkle import MerkleTree
 from evidence.timestamps import check_timestamp
 
-
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=10)
+
+_NAMED_ONE_BY_ONE = 100
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class VerifiedLog:
 
 
 def verify_log(
-    contents: Contents,
+    read: Sequence[tuple[int, bytes | None]],
     certificates: Mapping[str, Certificate],
     report: VerificationReport,
     *,
@@ -62,13 +63,13 @@ def verify_log(
 ) -> VerifiedLog:
     """Check every record of the log and return what it says; what is wrong goes into `report`.
 
-    `certificates` are those kept in the store, by fingerprint; `roots` the timestamping
-    authorities' that are trusted.
+    `read` is what `read_log` returned; `certificates` are those kept in the store, by fingerprint;
+    `roots` the timestamping authorities' that are trusted.
     """
     log = VerifiedLog()
     active: list[str] = []
     whole = True
-    for index, data in _record_bytes(contents, report):
+    for index, data in read:
         if data is None:
             whole = False
             continue
@@ -91,7 +92,7 @@ def verify_log(
     if not whole:
         report.fault(FOLDER.rstrip("/"), "is not whole: the entries after the damage have no proof")
     _check_pinned(log, pinned, report)
-    _check_revocations(log, report)
+    _check_revocations(log, report, anchored=bool(roots))
     report.signers.update({name: item.subject for name, item in log.keys.items()})
     _describe(log, report)
     return log
@@ -121,13 +122,13 @@ def verify_excerpt(
         _follow_keys(record, active, log)
         _check_timestamp(record, log, report, roots)
     _check_pinned(log, pinned, report)
-    _check_revocations(log, report)
+    _check_revocations(log, report, anchored=bool(roots))
     report.signers.update({name: item.subject for name, item in log.keys.items()})
     return log
 
 
-def _record_bytes(contents: Contents, report: VerificationReport) -> list[tuple[int, bytes | None]]:
-    """Return every record's bytes by index, None where it is missing; name what is no record."""
+def read_log(contents: Contents, report: VerificationReport) -> list[tuple[int, bytes | None]]:
+    """Return the records' bytes by index, None where some are missing; name what is no record."""
     indexes = []
     for member in contents.members(FOLDER.rstrip("/")):
         index = record_index(FOLDER + member.name)
@@ -136,13 +137,23 @@ def _record_bytes(contents: Contents, report: VerificationReport) -> list[tuple[
         else:
             indexes.append(index)
     found: list[tuple[int, bytes | None]] = []
-    for index in range(max(indexes, default=-1) + 1):
-        if index not in indexes:
-            report.fault(record_name(index), "is missing from the log")
-            found.append((index, None))
-            continue
+    following = 0
+    for index in sorted(indexes):
+        if index > following:
+            _name_hole(following, index - 1, report)
+            found.append((following, None))
         found.append((index, contents.store.objects.read(record_name(index))))
+        following = index + 1
     return found
+
+
+def _name_hole(first: int, last: int, report: VerificationReport) -> None:
+    """Name missing records, of very many the first: a stray file may claim number 99999999."""
+    for index in range(first, min(last, first + _NAMED_ONE_BY_ONE - 1) + 1):
+        report.fault(record_name(index), "is missing from the log")
+    rest = first + _NAMED_ONE_BY_ONE
+    if rest <= last:
+        report.fault(record_name(rest), f"and all up to {record_name(last)} are missing as well")
 
 
 def _check_signers(
@@ -152,6 +163,34 @@ def _check_signers(
     log: VerifiedLog,
 ) -> str:
     """Return what is wrong with who signed a record; "" when nothing is."""
+    fault = _signers_fault(record, active, certificates)
+    if fault:
+        return fault
+    signers = tuple(record.envelope.signatures)
+    chosen = [certificates[fingerprint] for fingerprint in signers]
+    try:
+        record.envelope.verify([one.verification_key() for one in chosen], len(chosen))
+        vouched = [record.signed_note.signed_by(record.checkpoint.origin, one) for one in chosen]
+    except (SignatureError, AuditpackError) as error:
+        return f"its signature is not valid: {error}"
+    if not all(vouched) or len(record.signed_note.signatures) != len(chosen):
+        return "its checkpoint is not signed by those who signed the record"
+    moment = parse_time(record.time)
+    if moment is None or not all(one.valid_at(moment) for one in chosen):
+        return "says a time at which its signer's certificate was not valid"
+    log.signers[record.index] = signers
+    log.keys.update({one.fingerprint: one for one in chosen})
+    return ""
+
+
+def _signers_fault(
+    record: LogRecord, active: Sequence[str], certificates: Mapping[str, Certificate]
+) -> str:
+    """Return what is wrong with the names of those who signed, before any signature is checked.
+
+    The order of signatures is fixed and nothing stands beside them: neither is signed itself, so
+    it could be changed unnoticed.
+    """
     signers = tuple(record.envelope.signatures)
     named = (record.id,) if record.kind == KEY else ()
     if any(one.unrecognized_fields for one in record.envelope.signatures.values()):
@@ -166,21 +205,8 @@ def _check_signers(
             return f"signed by {fingerprint[:16]}, whose certificate is not here"
     if named and signers[-1:] != named:
         return "is not signed, last, by the key that it names"
-    if not signers or not set(named) <= set(signers) or (active and not set(active) & set(signers)):
+    if not signers or (record.index and not set(active) & set(signers)):
         return "is not signed by a key that the log had in use"
-    chosen = [certificates[fingerprint] for fingerprint in signers]
-    try:
-        record.envelope.verify([one.verification_key() for one in chosen], len(chosen))
-        vouched = [record.signed_note.signed_by(record.checkpoint.origin, one) for one in chosen]
-    except (SignatureError, AuditpackError) as error:
-        return f"its signature is not valid: {error}"
-    if not all(vouched) or len(record.signed_note.signatures) != len(chosen):
-        return "its checkpoint is not signed by those who signed the record"
-    moment = parse_time(record.time)
-    if moment is None or not all(one.valid_at(moment) for one in chosen):
-        return "says a time at which its signer's certificate was not valid"
-    log.signers[record.index] = signers
-    log.keys.update({one.fingerprint: one for one in chosen})
     return ""
 
 
@@ -242,14 +268,17 @@ def _check_pinned(log: VerifiedLog, pinned: Certificate | None, report: Verifica
         report.fault(FOLDER.rstrip("/"), "the certificate that you pinned has signed nothing here")
 
 
-def _check_revocations(log: VerifiedLog, report: VerificationReport) -> None:
-    """What a revoked key signed counts only from before the date, as shown or at least as said."""
+def _check_revocations(log: VerifiedLog, report: VerificationReport, *, anchored: bool) -> None:
+    """What a revoked key signed counts only from before the date, as shown or at least as said.
+
+    Only `anchored` timestamps show anything: whoever has a stolen key can also play an authority.
+    """
     for record in log.records:
         for fingerprint in log.signers.get(record.index, ()):
             revoked = log.revoked.get(fingerprint)
             if revoked is None:
                 continue
-            shown = log.known_by(record.index)
+            shown = log.known_by(record.index) if anchored else None
             said = parse_time(record.time)
             day = revoked.since.date().isoformat()
             if shown is not None and shown < revoked.since:
@@ -269,7 +298,7 @@ def _check_revocations(log: VerifiedLog, report: VerificationReport) -> None:
                 report.remark(
                     record_name(record.index),
                     f"was signed with {fingerprint[:16]}, revoked from {day} on: that it is older,"
-                    " only the log says (no timestamp from before that day)",
+                    " only the log says (no timestamp of an authority that you trust)",
                 )
 
 

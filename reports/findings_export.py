@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from controls.assessment import Assessment, Finding
 
 COLUMNS = (
+    "finding_id",
     "check_id",
     "title",
     "status",
@@ -48,12 +49,14 @@ def write_findings(
 
 def _records(assessment: Assessment, statuses: Sequence[str]) -> Iterator[dict[str, Any]]:
     for finding in assessment.findings(statuses):
-        yield _record(assessment, finding)
+        yield finding_record(assessment, finding)
 
 
-def _record(assessment: Assessment, finding: Finding) -> dict[str, Any]:
+def finding_record(assessment: Assessment, finding: Finding) -> dict[str, Any]:
+    """Return one finding as a record with every column, its id as `auditpack disclose` takes it."""
     check = assessment.checks[finding.check_id]
     return {
+        "finding_id": f"{finding.check_id}:{finding.resource_id}",
         "check_id": finding.check_id,
         "title": check.title,
         "status": finding.status,

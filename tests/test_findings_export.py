@@ -78,6 +78,7 @@ def test_every_format_has_the_columns_that_are_promised(assessment: Assessment) 
 def test_a_finding_has_everything_that_leads_back_to_its_evidence(assessment: Assessment) -> None:
     record = next(item for item in as_json(assessment) if item["resource_name"] == "plain")
     assert record == {
+        "finding_id": "encrypted:arn:vault/plain",
         "check_id": "encrypted",
         "title": "Title of encrypted",
         "status": "fail",

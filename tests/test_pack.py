@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import itertools
 import logging
@@ -17,33 +16,42 @@ from typing import Any
 
 import pikepdf
 import pytest
-from pack_store import CHECKS, Bucket, Built, build_store
+from pack_store import CHECKS, NOW, PACK_SIGNED, Bucket, Built, build_store
+from support_store import sealer_of
 
+from evidence.keys import make_signing_key
 from evidence.manifest import read_manifest
-from evidence.verify import verify_store
+from evidence.store import certificate_name
+from evidence.verify import Trust, verify_store
 from reports import charts
 from reports.dates import day, moment
 from reports.pack import make_pack, next_pack_id, render_pack
 from reports.pack.attachments import attach_evidence
 from reports.pack.context import build_context
 from reports.pack.errors import DEBIAN_PACKAGES, MissingLibrariesError, PackError
+from reports.pack.logged import Logged, logged
 from reports.pack.render import _bundled_files_only, _weasyprint, render_html, render_pdf
 from reports.pack.sections import PER_CHECK, PER_PACK, resources_per_check
 from reports.pack.text import printable
-from reports.pack.verifying import LONGEST_LINE, steps
+from reports.pack.verifying import LOG, LONGEST_LINE, steps
 
-SIGNED_AT = datetime.datetime(2027, 1, 8, 14, 5, 9, tzinfo=datetime.UTC)
 HOSTILE = "<script>alert(1)</script>"
 LONG = "a-very-long-name-" * 12
 ATTACHED = [
+    "assessment-log-entry.json",
     "assessment-manifest.dsse.json",
     "assessment.json",
+    "assessment.tlog-proof",
     "certificate.pem",
+    "checkpoint.txt",
     "findings.csv",
     "gaps.jsonl",
     "how-to-verify.txt",
+    "snapshot-log-entry.json",
     "snapshot-manifest.dsse.json",
+    "snapshot.tlog-proof",
 ]
+INSTRUCTIONS = str(ATTACHED.index("how-to-verify.txt") + 1)
 BUCKETS = [
     Bucket("ledger"),
     Bucket("archive", algorithm="NONE", owner="platform"),
@@ -72,7 +80,7 @@ class Pack:
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
     built = build_store(tmp_path_factory.mktemp("pack") / "store", BUCKETS)
-    path = make_pack(built.view(), built.store, built.key, signed_at=SIGNED_AT)
+    path = make_pack(built.view(), built.store, built.sealer)
     return Pack(built, path, run(["pdftotext", "-layout", str(path), "-"]))
 
 
@@ -81,6 +89,11 @@ def run(command: Sequence[str], **more: Any) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, **more)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
+
+
+def log_of(pack: Pack) -> Logged:
+    """What the log said when the pack was made."""
+    return logged(pack.built.view(), pack.built.store, pack.path.parent.name)
 
 
 def html_of(built: Built) -> str:
@@ -162,7 +175,7 @@ def test_attachments_are_associated_files_whose_digests_are_printed(pack: Pack) 
         assert files["snapshot-manifest.dsse.json"].AFRelationship == "/Source"
         assert files["certificate.pem"].AFRelationship == "/Supplement"
         assert files["gaps.jsonl"].EF.F.Subtype == "/application/jsonl"
-    for file in attach_evidence(built.view(), built.store, built.key.certificate):
+    for file in attach_evidence(built.view(), built.store, built.key.certificate, log_of(pack)):
         with pikepdf.open(pack.path) as pdf:
             assert pdf.attachments[file.name].get_file().read_bytes() == file.data
         assert file.sha256 in pack.text, file.name
@@ -275,8 +288,8 @@ def test_layout_has_no_warnings(pack: Pack, caplog: pytest.LogCaptureFixture) ->
 
 def commands_of(pack: Pack) -> list[str]:
     built = pack.built
-    attached = attach_evidence(built.view(), built.store, built.key.certificate)
-    names = {"snapshot": "certificate.pem", "assessment": "certificate.pem"}
+    attached = attach_evidence(built.view(), built.store, built.key.certificate, log_of(pack))
+    names = dict.fromkeys(("snapshot", "assessment", LOG), "certificate.pem")
     found = steps(built.view(), pack.path.parent.name, attached, names)
     return [line for step in found for line in step.commands]
 
@@ -294,7 +307,7 @@ def test_instructions_work_as_printed(pack: Pack) -> None:
     assert "Signature is Valid." in printed
     assert printed.count(": OK") == len(ATTACHED) - 1
     assert pack.built.key.certificate.fingerprint in printed
-    assert printed.count("Verified OK") == 2
+    assert printed.count("Verified OK") == 3
     assert "snapshot unchanged" in printed
     assert "assessment unchanged" in printed
     digests = re.findall(r"^([0-9a-f]{64})(?:  -)?$", printed, re.MULTILINE)
@@ -304,16 +317,30 @@ def test_instructions_work_as_printed(pack: Pack) -> None:
     assert '"body": "<encryption>NONE</encryption>"' in printed
 
 
+def test_the_log_is_explained_and_its_checkpoint_can_be_held_against_it(pack: Pack) -> None:
+    """The pack's own entry came after: what is attached is an old checkpoint of the log by now."""
+    log, store = log_of(pack), pack.built.store
+    with pikepdf.open(pack.path) as pdf:
+        note = pdf.attachments["checkpoint.txt"].get_file().read_bytes().decode()
+    size = store.record("pack", pack.path.parent.name).index
+    assert note == store.log.records()[size - 1].note == log.note
+    for text in (log.checkpoint.origin, log.checkpoint.root.hex(), "append-only", "--since"):
+        assert text in pack.words
+    report = verify_store(store, trust=Trust(since=note, since_name="checkpoint.txt"))
+    assert report.ok
+    assert report.since == f"{size} entries, root {log.checkpoint.root.hex()}"
+
+
 def test_attached_instructions_work_and_names_do_not_reach_the_shell(
     pack: Pack, tmp_path: Path
 ) -> None:
-    run(["pdfdetach", "-save", "6", "-o", str(tmp_path / "verify.sh"), str(pack.path)])
+    run(["pdfdetach", "-save", INSTRUCTIONS, "-o", str(tmp_path / "verify.sh"), str(pack.path)])
     script = (tmp_path / "verify.sh").read_text()
     printed = bash(script, pack.built.store.root)
-    assert printed.count("Verified OK") == 2
+    assert printed.count("Verified OK") == 3
     hostile = build_store(tmp_path / "store", [Bucket("x\necho pwned\n", algorithm="NONE")])
-    path = make_pack(hostile.view(), hostile.store, hostile.key, signed_at=SIGNED_AT)
-    run(["pdfdetach", "-save", "6", "-o", str(tmp_path / "hostile.sh"), str(path)])
+    path = make_pack(hostile.view(), hostile.store, hostile.sealer)
+    run(["pdfdetach", "-save", INSTRUCTIONS, "-o", str(tmp_path / "hostile.sh"), str(path)])
     text = (tmp_path / "hostile.sh").read_text()
     assert "echo pwned" in text
     assert not any(line.startswith("echo pwned") for line in text.splitlines())
@@ -323,7 +350,7 @@ def test_instructions_work_on_more_records_than_a_pipe_holds(tmp_path: Path) -> 
     """2,048 hashes of 32 bytes fill a pipe: a command that stops reading early would fail."""
     buckets = [Bucket(f"bucket-{number}", algorithm="NONE") for number in range(1_200)]
     built = build_store(tmp_path / "store", buckets)
-    path = make_pack(built.view(), built.store, built.key, signed_at=SIGNED_AT)
+    path = make_pack(built.view(), built.store, built.sealer)
     printed = bash("\n".join(commands_of(Pack(built, path, ""))), built.store.root)
     digests = re.findall(r"^([0-9a-f]{64})(?:  -)?$", printed, re.MULTILINE)
     assert digests[1::2] == digests[2::2]
@@ -332,7 +359,7 @@ def test_instructions_work_on_more_records_than_a_pipe_holds(tmp_path: Path) -> 
 
 def test_instructions_find_a_changed_record(pack: Pack, tmp_path: Path) -> None:
     built = build_store(tmp_path / "store", [Bucket("one", algorithm="NONE")])
-    path = make_pack(built.view(), built.store, built.key, signed_at=SIGNED_AT)
+    path = make_pack(built.view(), built.store, built.sealer)
     changed = Pack(built, path, "")
     lines = commands_of(changed)
     segment = built.snapshot.segment("aws/111122223333/global/aws_s3_bucket")
@@ -370,25 +397,21 @@ def test_pack_is_sealed_and_the_store_verifies(pack: Pack) -> None:
 
 def test_next_pack_follows_the_one_before(tmp_path: Path) -> None:
     built = build_store(tmp_path / "store", [Bucket("one")])
-    first = make_pack(built.view(), built.store, built.key, signed_at=SIGNED_AT)
-    second = make_pack(built.view(), built.store, built.key, signed_at=SIGNED_AT)
+    first = make_pack(built.view(), built.store, built.sealer)
+    second = make_pack(built.view(), built.store, built.sealer)
     assert [first.parent.name, second.parent.name] == built.store.sealed("pack")
     assert second.parent.name == f"{built.assessment.id}.002"
     assert next_pack_id(built.store, built.assessment.id) == f"{built.assessment.id}.003"
-    previous = read_manifest(second.parent).previous
-    assert previous is not None
-    assert previous["id"] == first.parent.name
+    before = read_manifest(second.parent).predicate["log_before"]
+    assert before["size"] == built.store.record("pack", first.parent.name).index + 1
     assert verify_store(built.store).ok
 
 
 def test_manifests_of_another_key_bring_their_certificate(tmp_path: Path) -> None:
-    from pack_store import NOW
-
-    from evidence.keys import make_signing_key
-
     built = build_store(tmp_path / "store", [Bucket("one")])
     other = make_signing_key("Halden Labs", NOW)
-    path = make_pack(built.view(), built.store, other, signed_at=SIGNED_AT)
+    built.sealer.add_key(built.store, other)
+    path = make_pack(built.view(), built.store, sealer_of(other, PACK_SIGNED))
     name = f"certificate-{built.key.certificate.fingerprint[:16]}.pem"
     with pikepdf.open(path) as pdf:
         assert pdf.attachments[name].get_file().read_bytes() == built.key.certificate.pem
@@ -399,15 +422,12 @@ def test_manifests_of_another_key_bring_their_certificate(tmp_path: Path) -> Non
 
 
 def test_missing_certificate_is_an_error(tmp_path: Path) -> None:
-    from pack_store import NOW
-
-    from evidence.keys import make_signing_key
-
     built = build_store(tmp_path / "store", [Bucket("one")])
-    for file in (built.store.root / "certificates").iterdir():
-        file.unlink()
+    other = make_signing_key("Halden Labs", NOW)
+    built.sealer.add_key(built.store, other)
+    (built.store.root / certificate_name(built.key.certificate.fingerprint)).unlink()
     with pytest.raises(PackError, match="does not hold"):
-        make_pack(built.view(), built.store, make_signing_key("Other", NOW), signed_at=SIGNED_AT)
+        make_pack(built.view(), built.store, sealer_of(other, PACK_SIGNED))
 
 
 # Extremes
@@ -419,7 +439,7 @@ def test_nothing_to_report(tmp_path: Path) -> None:
     assert "No check fails for any resource." in html
     assert "Every finding rests on evidence" in html
     assert "everything that was in scope was read" in html
-    path = make_pack(built.view(), built.store, built.key, signed_at=SIGNED_AT)
+    path = make_pack(built.view(), built.store, built.sealer)
     assert "Signature is Valid." in run(["pdfsig", str(path)])
 
 

@@ -22,6 +22,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--certificate", type=_FILE, help="Believe only this certificate (the one you pinned)."
 )
@@ -37,18 +38,29 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @common_options
 def verify(
-    context: Context, *, certificate: Path | None, since: Path | None, tsa_certificates: Path | None
+    context: Context,
+    *,
+    path: Path | None,
+    certificate: Path | None,
+    since: Path | None,
+    tsa_certificates: Path | None,
 ) -> None:
     """Check every signature, file and record of the store, and its log; name what is wrong.
+
+    With PATH a bundle or a disclosure is checked instead: a folder, or a zip file.
 
     Without --certificate the certificates in the store are believed: that shows that the store is
     consistent, not who signed it. Without --since a checkpoint of your own, whoever holds the
     signing key could have made the whole store anew. Exits with 5 when anything is wrong.
     """
+    from evidence.bundle_verify import verify_bundle
     from evidence.verify import verify_store
 
     trust = _trust(context, certificate, since, tsa_certificates)
-    report = verify_store(_opened(context), trust=trust)
+    if path is not None:
+        report = verify_bundle(path, trust)
+    else:
+        report = verify_store(_opened(context), trust=trust)
     show_report(context, report)
     if not report.ok:
         if context.output.quiet and not context.output.as_json:

@@ -94,11 +94,13 @@ def render_pack(view: ReportView, store: Store, certificate: Certificate, pack_i
         manifest_signers,
     )
     from reports.pack.context import build_context
+    from reports.pack.logged import logged
     from reports.pack.render import render_pdf
-    from reports.pack.verifying import as_text, steps
+    from reports.pack.verifying import LOG, as_text, steps
 
-    attached = attach_evidence(view, store, certificate)
-    signers = manifest_signers(view, store)
+    log = logged(view, store, pack_id)
+    attached = attach_evidence(view, store, certificate, log)
+    signers = {**manifest_signers(view, store), LOG: log.signer}
     names = certificate_names(signers.values(), certificate)
     found = steps(view, pack_id, attached, {kind: names[by] for kind, by in signers.items()})
     instructions = Attached(
@@ -108,4 +110,4 @@ def render_pack(view: ReportView, store: Store, certificate: Certificate, pack_i
         as_text(found).encode(),
     )
     everything = in_order([*attached, instructions])
-    return render_pdf(build_context(view, pack_id, certificate, everything, found))
+    return render_pdf(build_context(view, pack_id, certificate, everything, found, log))

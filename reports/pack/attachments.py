@@ -1,4 +1,4 @@
-"""What is attached to the PDF: manifests, results, findings, gaps and certificates.
+"""What is attached to the PDF: manifests, results, findings, gaps, certificates, log proofs.
 
 Each is an associated file in the sense of PDF/A-3. The manifests, results and gaps are the sealed
 files byte for byte, so their digests are those that the signed manifests name.
@@ -18,6 +18,7 @@ from evidence.manifest import MANIFEST_NAME
 from evidence.store import Store, certificate_name
 from reports.findings_export import write_findings
 from reports.pack.errors import PackError
+from reports.pack.logged import Logged
 from reports.view import ReportView
 
 SNAPSHOT_MANIFEST = "snapshot-manifest.dsse.json"
@@ -25,6 +26,7 @@ ASSESSMENT_MANIFEST = "assessment-manifest.dsse.json"
 CERTIFICATE = "certificate.pem"
 FINDINGS = "findings.csv"
 GAPS = "gaps.jsonl"
+CHECKPOINT = "checkpoint.txt"
 INSTRUCTIONS = "how-to-verify.txt"
 
 ALL_FINDINGS = 1_000_000
@@ -40,6 +42,7 @@ _MEDIA_TYPES = {
     "csv": "text/csv",
     "txt": "text/plain",
     "pem": "application/x-pem-file",
+    "tlog-proof": "text/plain",
 }
 
 
@@ -64,12 +67,13 @@ class Attached:
 
 
 def attach_evidence(
-    view: ReportView, store: Store, certificate: Certificate
+    view: ReportView, store: Store, certificate: Certificate, log: Logged
 ) -> tuple[Attached, ...]:
     """Return the files to attach, sorted by name. Raises PackError where one cannot be read.
 
-    `certificate` is that of the pack's signer. Other certificates that the manifests were signed
-    with come along under their fingerprint, so that everything can be verified from the PDF.
+    `certificate` is that of the pack's signer. Other certificates that the manifests and the
+    checkpoint were signed with come along under their fingerprint, so that everything can be
+    verified from the PDF.
     """
     snapshot, assessment = view.snapshot.folder, view.assessment.folder
     try:
@@ -106,15 +110,30 @@ def attach_evidence(
             mend="Run `auditpack verify` to see what is missing or damaged.",
         ) from error
     files.append(_findings(view))
+    files.extend(_from_log(log))
     files.append(
         Attached(CERTIFICATE, "certificate of the pack's signer", "Supplement", certificate.pem)
     )
-    names = certificate_names(manifest_signers(view, store).values(), certificate)
+    signers = [*manifest_signers(view, store).values(), log.signer]
+    names = certificate_names(signers, certificate)
     for fingerprint, name in names.items():
         if fingerprint != certificate.fingerprint:
-            about = "certificate of a manifest's signer"
+            about = "certificate of a manifest's or the checkpoint's signer"
             files.append(Attached(name, about, "Supplement", _kept(store, fingerprint)))
     return in_order(files)
+
+
+def _from_log(log: Logged) -> list[Attached]:
+    """Return the checkpoint, and what proves snapshot and assessment under it."""
+    about = "the log's newest checkpoint when this pack was made, signed: keep it"
+    found = [Attached(CHECKPOINT, about, "Supplement", log.note.encode())]
+    for kind, text in log.entries.items():
+        about = f"the log's entry of the {kind}"
+        found.append(Attached(f"{kind}-log-entry.json", about, "Supplement", text.encode()))
+        about = f"proof that the {kind} is in the log under this checkpoint (C2SP tlog-proof)"
+        proof = log.proofs[kind].encode()
+        found.append(Attached(f"{kind}.tlog-proof", about, "Supplement", proof))
+    return found
 
 
 def in_order(files: Iterable[Attached]) -> tuple[Attached, ...]:

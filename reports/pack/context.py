@@ -11,6 +11,7 @@ from controls.models import Check
 from evidence.keys import Certificate
 from evidence.units import UnitRecord
 from reports.pack.attachments import Attached
+from reports.pack.logged import Logged
 from reports.pack.sections import (
     Failure,
     GapGroup,
@@ -84,6 +85,7 @@ class PackContext:
     accounts: tuple[AccountLine, ...]
     severities: tuple[tuple[str, Mapping[str, int]], ...]
     owners: tuple[tuple[str, Mapping[str, int]], ...]
+    log: Logged | None = None
 
     @property
     def top_failures(self) -> list[Failure]:
@@ -129,8 +131,9 @@ def build_context(
     certificate: Certificate,
     attachments: Sequence[Attached],
     steps: Sequence[Step],
+    log: Logged | None = None,
 ) -> PackContext:
-    """Compute everything that the templates print."""
+    """Compute everything that the templates print; the log's checkpoint where it is given."""
     failing = tuple((severity, tuple(group)) for severity, group in failures(view))
     reasons, hidden = unknowns(view)
     return PackContext(
@@ -148,6 +151,7 @@ def build_context(
         accounts=tuple(_accounts(view)),
         severities=tuple(_severities(view)),
         owners=tuple(_owners(view)),
+        log=log,
     )
 
 

@@ -23,6 +23,42 @@ from reports.view import ReportView
 LONGEST_LINE = 100
 """Characters of code that fit on a line of the page."""
 
+LOG = "log"
+"""In place of a manifest's kind: what the certificate of the checkpoint's signer is for."""
+
+_CHECK_LOG = """\
+check_log() {
+python3 - "$WORK" "$1" <<'END'
+import base64, hashlib, json, sys
+work, kind = sys.argv[1:]
+def read(name):
+    return open(f"{work}/{name}", "rb").read()
+def sha256(data):
+    return hashlib.sha256(data).digest()
+entry, manifest = read(f"{kind}-log-entry.json"), read(f"{kind}-manifest.dsse.json")
+assert json.loads(entry)["manifest_sha256"] == sha256(manifest).hex(), "another manifest"
+head, note = read(f"{kind}.tlog-proof").decode().split("\\n\\n", 1)
+assert note.encode() == read("checkpoint.txt"), "another checkpoint"
+text, signatures = note.rsplit("\\n\\n", 1)
+origin, size, root = text.split("\\n")
+_, index, *path = head.split("\\n")
+value, first, last = sha256(b"\\0" + entry), int(index.split()[1]), int(size) - 1
+for step in map(base64.b64decode, path):
+    if first & 1 or first == last:
+        value = sha256(b"\\1" + step + value)
+        while first and not first & 1:
+            first, last = first >> 1, last >> 1
+    else:
+        value = sha256(b"\\1" + value + step)
+    first, last = first >> 1, last >> 1
+assert last == 0 and value == base64.b64decode(root), "not in the log"
+open(f"{work}/checkpoint.text", "w").write(text + "\\n")
+signature = base64.b64decode(signatures.splitlines()[-1].split()[2])[4:]
+open(f"{work}/checkpoint.sig", "wb").write(signature)
+print(f"the {kind} is {index} of the log's first {size} entries")
+END
+}"""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -81,12 +117,15 @@ def steps(
     attachments: Sequence[Attached],
     certificates: Mapping[str, str],
 ) -> list[Step]:
-    """Return the steps. `certificates` names the attached certificate for each manifest's kind."""
+    """Return the steps. `certificates` names the attached certificate of each manifest's signer by
+    kind, and under `LOG` that of the checkpoint's.
+    """
     found = [
         _signature_step(pack_id),
         _attachments_step(attachments),
         _certificate_step(sorted(set(certificates.values()))),
-        _manifests_step(certificates),
+        _manifests_step({kind: name for kind, name in certificates.items() if kind != LOG}),
+        *([_log_step(certificates[LOG])] if LOG in certificates else []),
         _links_step(),
         _files_step(view),
     ]
@@ -130,7 +169,8 @@ def _signature_step(pack_id: str) -> Step:
         "The PDF is whole and signed",
         "Run everything in the folder of the evidence store. The certificate is the organisation's"
         " own, so its issuer is unknown to your computer: step 3 says how to trust it. The signing"
-        " time is what the signer states; no timestamp authority was asked.",
+        " time is what the signer states, unless a timestamp authority vouches for it: then PDF"
+        " readers show that.",
         (
             "WORK=$(mktemp -d)",
             *_assign("PACK", f"packs/{pack_id}/pack.pdf"),
@@ -191,6 +231,24 @@ def _manifests_step(certificates: Mapping[str, str]) -> Step:
             *calls,
         ),
         "“Verified OK” twice.",
+    )
+
+
+def _log_step(certificate: str) -> Step:
+    """C2SP tlog-proof and tlog-checkpoint; the path is climbed as RFC 9162, 2.1.3.2 says."""
+    return Step(
+        "Snapshot and assessment are in the log",
+        "The entries' hashes, with the paths in the two proofs, lead to the root that the"
+        " checkpoint signs.",
+        (
+            *_CHECK_LOG.split("\n"),
+            "check_log assessment",
+            "check_log snapshot",
+            f'openssl x509 -in "$WORK/{certificate}" -noout -pubkey > "$WORK/log.key"',
+            'openssl dgst -sha256 -verify "$WORK/log.key" -signature "$WORK/checkpoint.sig" \\',
+            '  "$WORK/checkpoint.text"',
+        ),
+        "the two places in the log, and “Verified OK”.",
     )
 
 

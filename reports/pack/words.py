@@ -53,6 +53,11 @@ GLOSSARY = (
         "A number of 256 bits computed from a file. Another file with the same digest cannot be"
         " made, so equal digests mean equal files.",
     ),
+    (
+        "Checkpoint",
+        "Size and root of the log at one moment, signed. It fixes everything that was sealed until"
+        " then.",
+    ),
     ("DSSE", "Dead Simple Signing Envelope: the form in which manifests are signed."),
     (
         "Evidence coverage",
@@ -67,6 +72,10 @@ GLOSSARY = (
         " given in another way.",
     ),
     ("Gap", "Something that should have been read and was not, with the reason."),
+    (
+        "Log",
+        "The append-only list of everything that was ever sealed, a Merkle tree (RFC 6962).",
+    ),
     (
         "Manifest",
         "The signed list of every file of a snapshot or an assessment, each with its SHA-256"
