@@ -24,3 +24,4 @@ wheel:
 benchmark:
 	$(PYTHON) benchmarks/judge.py
 	$(PYTHON) benchmarks/seal.py
+	$(PYTHON) benchmarks/redaction.py

@@ -1,67 +1,56 @@
 """Redaction: secrets are taken out of what a cloud answered before the first byte is written.
 
 Two ways: paths that a resource type declares (`Functions[].Environment.Variables.*`), and secrets
-recognised by form, with the patterns of the `detect-secrets` library. A redacted value becomes
-`[redacted DIGEST]`; the digest is keyed (HMAC-SHA256), so that equal secrets stay recognisably
-equal while a guess cannot be tested without the key.
+that are recognised, by their form or by the name that they are given (`secret_text`,
+`secret_names`). JSON inside a text is judged as what it says, and stays JSON; a text in base64
+that holds a secret goes as a whole. A redacted value becomes `[redacted DIGEST]`, where DIGEST is
+the beginning of its HMAC-SHA256 under the store's key: equal secrets stay recognisably equal, and
+nobody without the key can test a guess, however short the secret is.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evidence.capture import Redaction
-
-_DETECTORS = (
-    "azure_storage_key.AzureStorageKeyDetector",
-    "basic_auth.BasicAuthDetector",
-    "cloudant.CloudantDetector",
-    "discord.DiscordBotTokenDetector",
-    "github_token.GitHubTokenDetector",
-    "gitlab_token.GitLabTokenDetector",
-    "ibm_cloud_iam.IbmCloudIamDetector",
-    "ibm_cos_hmac.IbmCosHmacDetector",
-    "jwt.JwtTokenDetector",
-    "npm.NpmDetector",
-    "openai.OpenAIDetector",
-    "pypi_token.PypiTokenDetector",
-    "sendgrid.SendGridDetector",
-    "slack.SlackDetector",
-    "softlayer.SoftlayerDetector",
-    "square_oauth.SquareOAuthDetector",
-    "stripe.StripeDetector",
-)
-"""Detectors whose patterns do not mistake ARNs, hashes and ids for secrets; no others."""
-
-_GROUPS_ARE_PREFIXES = {"github_token.GitHubTokenDetector", "gitlab_token.GitLabTokenDetector"}
-"""Detectors whose first group is not the secret but the kind of token that it starts with."""
-
-_PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
-    r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
-    re.DOTALL,
-)
-_AWS_SECRET_KEY = re.compile(
-    r"(?i)aws.{0,20}?(?:key|pwd|pw|password|pass|token).{0,20}?"
-    r"['\"=: ]([0-9a-zA-Z/+]{40})(?![\w/+])"
-)
-_CONNECTION = re.compile(r"://[^\s/?#@:'\"]*:([^\s/?#@'\"]{3,})@")
-_WEB_TOKEN = re.compile(r"eyJ[\w=-]+\.[\w=-]+(?:\.[\w=-]*)*")
-_GITHUB_FINE_GRAINED = re.compile(r"github_pat_\w{50,}")
-_ASSIGNMENT = re.compile(
-    r"(?i)(?:password|passwd|pwd|secret[_-]?(?:access[_-]?)?key|api[_-]?key"
-    r"|(?:access|auth|session)[_-]?token)"
-    r"[\"']?(?:\s*=\s*|:\s+|\":\s*\")[\"']?([^\s\"',;&$<>{}\[\]]{6,})"
-)
+from evidence.secret_names import Strength, names_a_secret, strength_of
+from evidence.secret_text import DEEPEST, SHORTEST, may_hold_secrets, secrets_in
 
 Step = str
-"""One step of a declared path: a key, `[]` for every element, `*` for every value."""
+"""One step of a declared path: a key, `[]` for every element, `*` for every value, `**` for any
+number of steps."""
+
+_MARK_LENGTH = 12
+_LONG = 500
+"""Texts that are longer are asked first whether they may hold a secret at all."""
+
+_SHORTEST_KEY = 20
+_PAIRS = {
+    "Name": ("Value", "Values"),
+    "name": ("value", "values", "defaultValue"),
+    "Key": ("Value", "Values"),
+    "key": ("value", "values"),
+    "TagKey": ("TagValue",),
+    "ParameterKey": ("ParameterValue", "ResolvedValue"),
+    "ParameterName": ("ParameterValue",),
+    "OutputKey": ("OutputValue",),
+    "OptionName": ("Value",),
+    "HeaderName": ("HeaderValue",),
+    "AttributeName": ("AttributeValue",),
+}
+"""Members that name what other members of the same object hold."""
+
+_INHERITING = frozenset(("Default", "default", "Value", "value", "Values", "values", "StringValue"))
+"""Members that hold the value of what the object around them is called."""
+
+_PRIVATE_JWK = frozenset(("d", "p", "q", "dp", "dq", "qi", "k"))
+"""Members of a JSON Web Key (RFC 7518, sections 6.2.2, 6.3.2, 6.4.1) that are secret."""
 
 
 def parse_path(path: str) -> tuple[Step, ...]:
@@ -80,12 +69,15 @@ def parse_path(path: str) -> tuple[Step, ...]:
 
 @dataclass(frozen=True)
 class Redactor:
-    """Redacts parsed answers. `declared` maps an operation to the paths to take out of it."""
+    """Redacts parsed answers. `declared` maps an operation to the paths to take out of it.
+
+    An operation is whatever the collector calls it by, as long as no two share it.
+    """
 
     key: bytes
-    declared: Mapping[str, Sequence[tuple[Step, ...]]]
+    declared: Mapping[Hashable, Sequence[tuple[Step, ...]]]
 
-    def redact(self, operation: str, value: Any) -> tuple[Any, list[Redaction]]:
+    def redact(self, operation: Hashable, value: Any) -> tuple[Any, list[Redaction]]:
         """Return `value` without its secrets, and what was taken out.
 
         `value` itself is returned, unchanged, when there was nothing to take out.
@@ -93,35 +85,23 @@ class Redactor:
         found: list[Redaction] = []
         for steps in self.declared.get(operation, ()):
             value = self._declared(value, steps, "", found)
-        if _may_hold_a_secret("\n".join(_leaves(value))):
-            value = self._detected(value, "", found)
+        if _may_hold_secrets(value):
+            value = self._detected(value, "", "", found)
         return value, found
 
     def redact_text(self, text: str, path: str = "") -> tuple[str, list[Redaction]]:
-        """Return `text` without the secrets that are recognised by their form."""
+        """Return `text` without the secrets that are recognised in it; JSON stays JSON."""
         found: list[Redaction] = []
-        for name, pattern in _patterns():
-            text = pattern.sub(functools.partial(self._replace, name, path, found), text)
-        return text, found
-
-    def _replace(self, name: str, path: str, found: list[Redaction], match: re.Match[str]) -> str:
-        group = 1 if match.re.groups and match.group(1) else 0
-        secret = match.group(group)
-        if secret.startswith("[redacted "):
-            return match.group(0)
-        start, end = match.span(group)
-        whole_start = match.start(0)
-        whole = match.group(0)
-        return (
-            whole[: start - whole_start]
-            + self._mark(secret, path, name, found)
-            + whole[end - whole_start :]
-        )
+        if len(text) > _LONG and not _may_hold_secrets(text):
+            return text, found
+        return self._text(text, path, 0, found), found
 
     def _mark(self, secret: str, path: str, reason: str, found: list[Redaction]) -> str:
-        digest = hmac.new(self.key, secret.encode(), hashlib.sha256).hexdigest()
-        found.append(Redaction(path or "(whole)", reason, digest))
-        return f"[redacted {digest[:12]}]"
+        digest = hmac.new(self.key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
+        found.append(Redaction(path or "(whole)", reason, digest.hexdigest()))
+        return f"[redacted {digest.hexdigest()[:_MARK_LENGTH]}]"
+
+    # Declared paths
 
     def _declared(
         self, value: Any, steps: Sequence[Step], path: str, found: list[Redaction]
@@ -132,128 +112,216 @@ class Redactor:
             text = value if isinstance(value, str) else repr(value)
             return self._mark(text, path, "declared", found)
         step, rest = steps[0], steps[1:]
-        if step == "[]" and isinstance(value, list):
+        if step == "**":
+            return self._declared_anywhere(value, rest, path, found)
+        if isinstance(value, list):
+            if step != "[]":
+                return value
             return [
                 self._declared(item, rest, f"{path}[{index}]", found)
                 for index, item in enumerate(value)
             ]
-        if step == "*" and isinstance(value, dict):
+        if isinstance(value, dict):
             return {
-                key: self._declared(item, rest, f"{path}.{key}".lstrip("."), found)
+                key: self._declared(item, rest, _joined(path, key), found)
+                if step in ("*", key)
+                else item
                 for key, item in value.items()
             }
-        if isinstance(value, dict) and step in value:
-            inner = self._declared(value[step], rest, f"{path}.{step}".lstrip("."), found)
-            return {**value, step: inner}
         return value
 
-    def _detected(self, value: Any, path: str, found: list[Redaction]) -> Any:
-        if isinstance(value, str):
-            if len(value) < _SHORTEST_SECRET:
-                return value
-            text, here = self.redact_text(value, path)
-            found.extend(here)
-            return text
+    def _declared_anywhere(
+        self, value: Any, rest: Sequence[Step], path: str, found: list[Redaction]
+    ) -> Any:
+        """Take out what `rest` leads to from here, or from anywhere below."""
+        value = self._declared(value, rest, path, found)
         if isinstance(value, dict):
-            return self._detected_members(value, path, found)
+            return {
+                key: self._declared_anywhere(item, rest, _joined(path, key), found)
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            count = len(found)
-            items = [
-                self._detected(item, f"{path}[{index}]", found) for index, item in enumerate(value)
+            return [
+                self._declared_anywhere(item, rest, f"{path}[{index}]", found)
+                for index, item in enumerate(value)
             ]
-            return items if len(found) > count else value
         return value
 
-    def _detected_members(
-        self, value: dict[str, Any], path: str, found: list[Redaction]
-    ) -> dict[str, Any]:
+    # Detection
+
+    def _detected(
+        self, value: Any, path: str, name: str, found: list[Redaction], depth: int = 0
+    ) -> Any:
+        """Return `value` without secrets. `name` is what it is called, where that may matter."""
+        if isinstance(value, str):
+            if name and names_a_secret(name, value):
+                return self._mark(value, path, "named as a secret", found)
+            return self._text(value, path, depth, found)
         count = len(found)
-        named = _secret_members(value)
-        members = {}
-        for key, item in value.items():
-            here = f"{path}.{key}".lstrip(".")
-            if key in named:
-                members[key] = self._mark(item, here, "named as a secret", found)
-            else:
-                members[key] = self._detected(item, here, found)
-        return members if len(found) > count else value
+        redacted: Any = value
+        if isinstance(value, dict):
+            redacted = {
+                self._key(key, path, found): self._detected(
+                    item, _joined(path, key), child, found, depth
+                )
+                for key, item, child in _members(value, name)
+            }
+        elif isinstance(value, list):
+            redacted = [
+                self._detected(item, f"{path}[{index}]", child, found, depth)
+                for index, (item, child) in enumerate(_elements(value, name))
+            ]
+        elif name and _is_number(value) and names_a_secret(name, str(value)):
+            return self._mark(str(value), path, "named as a secret", found)
+        return redacted if len(found) > count else value
+
+    def _key(self, key: Any, path: str, found: list[Redaction]) -> Any:
+        """Return a member's name; names that a cloud's user chose may hold a secret as well."""
+        if not isinstance(key, str) or len(key) < _SHORTEST_KEY:
+            return key
+        return self._spans(key, _joined(path, "(name)"), found)
+
+    def _text(self, text: str, path: str, depth: int, found: list[Redaction]) -> str:
+        if len(text) < SHORTEST:
+            return text
+        parsed = _json_in(text) if depth < DEEPEST else None
+        if parsed is None:
+            return self._spans(text, path, found)
+        count = len(found)
+        try:
+            redacted = self._detected(parsed, path, "", found, depth + 1)
+        except RecursionError:
+            del found[count:]
+            return self._mark(text, path, "nested too deeply to be judged", found)
+        return _json_like(text, redacted) if len(found) > count else text
+
+    def _spans(self, text: str, path: str, found: list[Redaction]) -> str:
+        parts: list[str] = []
+        position = 0
+        for span in secrets_in(text):
+            mark = self._mark(text[span.start : span.end], path, span.reason, found)
+            parts.extend((text[position : span.start], mark))
+            position = span.end
+        return "".join(parts) + text[position:] if parts else text
 
 
-_SHORTEST_SECRET = 12
-_SHORTEST_NAMED_SECRET = 6
-_SECRET_NAME = re.compile(
-    r"(?i)(?:password|passwd|passphrase|(?:secret|private|api)[_-]?(?:access[_-]?)?key"
-    r"|(?:access|auth|session|bearer)[_-]?token|client[_-]?secret)$"
-)
-_PAIRS = (("Name", "Value"), ("name", "value"), ("Key", "Value"), ("key", "value"))
+def _joined(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
 
 
-@functools.lru_cache(maxsize=8192)
-def _names_a_secret(name: str) -> bool:
-    return _SECRET_NAME.search(name) is not None
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _secret_members(value: dict[str, Any]) -> list[str]:
-    """Return the members that hold a secret by their name, or by the name in a name/value pair."""
-    named = [key for key in value if isinstance(key, str) and _names_a_secret(key)]
-    for name, text in _PAIRS:
-        if isinstance(value.get(name), str) and text in value and _names_a_secret(value[name]):
-            named.append(text)
-    return [key for key in named if _may_be_secret(value[key])]
+def _json_in(text: str) -> Any:
+    """Return the object or list that `text` is the JSON of, or None."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _may_be_secret(value: Any) -> bool:
-    """Whether a text may be the secret itself: an ARN is the address of one."""
+def _json_like(text: str, value: Any) -> str:
+    """Return `value` as JSON, spaced as `text` is."""
+    separators = (", ", ": ") if '": ' in text else (",", ":")
+    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
     return (
-        isinstance(value, str)
-        and len(value) >= _SHORTEST_NAMED_SECRET
-        and not value.startswith(("arn:", "[redacted "))
+        f"{text[:begin]}{json.dumps(value, ensure_ascii=False, separators=separators)}{text[end:]}"
     )
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    """Yield every text that is long enough to hold a secret."""
+_harmless: set[str] = set()
+"""Names that say nothing: the same few hundred in all answers, so looking them up is quicker."""
+
+_MOST_HARMLESS, _LONGEST_HARMLESS = 10_000, 64
+_LABELS = frozenset((*_PAIRS, "kty"))
+_JSON_BEGINS = frozenset("{[ \t\r\n")
+
+
+def _members(value: dict[Any, Any], name: str) -> Iterable[tuple[Any, Any, str]]:
+    """Return key, item, and what the item is called where that name may say it is a secret."""
+    if not name and value.keys() <= _harmless and _LABELS.isdisjoint(value):
+        return ((key, item, "") for key, item in value.items())
+    return _named_members(value, name)
+
+
+def _named_members(value: dict[Any, Any], name: str) -> Iterator[tuple[Any, Any, str]]:
+    named: dict[Any, str] = {}
+    for label, holders in _PAIRS.items():
+        called = value.get(label)
+        if isinstance(called, str) and _may_name(called):
+            named.update(dict.fromkeys(holders, called))
+    if "kty" in value:
+        named.update(dict.fromkeys(_PRIVATE_JWK, "private_key"))
+    for key, item in value.items():
+        if key in named:
+            yield key, item, named[key]
+        elif isinstance(key, str) and _may_name(key):
+            yield key, item, key
+        else:
+            yield key, item, name if name and key in _INHERITING else ""
+
+
+def _may_name(name: str) -> bool:
+    if name in _harmless:
+        return False
+    if strength_of(name) is not Strength.NONE:
+        return True
+    if len(_harmless) < _MOST_HARMLESS and len(name) < _LONGEST_HARMLESS:
+        _harmless.add(name)
+    return False
+
+
+def _elements(value: list[Any], name: str) -> Iterable[tuple[Any, str]]:
+    """Return items, and what each is called: as the list is, or by the option before it."""
+    if value and isinstance(value[0], dict):
+        return zip(value, itertools.repeat(name), strict=False)
+    return _after_options(value, name)
+
+
+def _after_options(value: list[Any], name: str) -> Iterator[tuple[Any, str]]:
+    option = ""
+    for item in value:
+        yield item, option or name
+        option = ""
+        if isinstance(item, str) and item[:1] == "-" and "=" not in item and _may_name(item):
+            option = item
+
+
+def _may_hold_secrets(value: Any) -> bool:
+    """Whether there may be a secret anywhere in an answer: most end here, quickly."""
+    texts: dict[str, None] = {}
+    try:
+        return _look(value, "", texts, 0) or may_hold_secrets(texts)
+    except RecursionError:
+        return True
+
+
+def _look(value: Any, name: str, texts: dict[str, None], depth: int) -> bool:
+    """Gather the texts of `value`, each once; return True when one is a secret by its name."""
     if isinstance(value, str):
-        if len(value) >= _SHORTEST_SECRET:
-            yield value
-    elif isinstance(value, dict):
-        if _secret_members(value):
-            yield "password=named-as-a-secret"  # makes the caller look closely
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
+        return _look_at_text(value, name, texts, depth)
+    if isinstance(value, dict):
+        for key, item, child in _members(value, name):
+            if len(key) >= _SHORTEST_KEY:
+                texts[key] = None
+            if _look(item, child, texts, depth):
+                return True
+        return False
+    if isinstance(value, list):
+        return any(_look(item, child, texts, depth) for item, child in _elements(value, name))
+    return bool(name) and _is_number(value) and names_a_secret(name, str(value))
 
 
-def _may_hold_a_secret(text: str) -> bool:
-    """Whether any pattern matches anywhere in all texts joined: most answers end here, quickly."""
-    return any(pattern.search(text) for _, pattern in _patterns())
-
-
-@functools.cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The patterns, by the name that a redaction gives as its reason."""
-    import importlib
-
-    found = [
-        ("private key", _PRIVATE_KEY),
-        ("AWS secret access key", _AWS_SECRET_KEY),
-        ("connection string", _CONNECTION),
-        ("JSON Web Token", _WEB_TOKEN),
-        ("GitHub Token", _GITHUB_FINE_GRAINED),
-        ("password or key assignment", _ASSIGNMENT),
-    ]
-    for detector in _DETECTORS:
-        module, name = detector.split(".")
-        plugin = getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), name)
-        ungrouped = detector in _GROUPS_ARE_PREFIXES
-        found.extend(
-            (plugin.secret_type, _without_groups(pattern) if ungrouped else pattern)
-            for pattern in plugin.denylist
-        )
-    return tuple(found)
-
-
-def _without_groups(pattern: re.Pattern[str]) -> re.Pattern[str]:
-    return re.compile(re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern.pattern), pattern.flags)
+def _look_at_text(text: str, name: str, texts: dict[str, None], depth: int) -> bool:
+    if name and names_a_secret(name, text):
+        return True
+    if len(text) < SHORTEST or text in texts:
+        return False
+    parsed = _json_in(text) if text[0] in _JSON_BEGINS and depth < DEEPEST else None
+    if parsed is not None:
+        return _look(parsed, "", texts, depth + 1)
+    texts[text] = None
+    return False

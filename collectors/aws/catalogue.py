@@ -52,8 +52,8 @@ def redactor_for(specs: Iterable[AwsResourceType], key: bytes) -> Redactor:
     """Return the redactor that takes out what `specs` declare; `key` is the store's."""
     declared: dict[Hashable, list[tuple[str, ...]]] = {}
     for spec in specs:
-        for operation, paths in spec.redacted_paths().items():
-            declared.setdefault(operation, []).extend(paths)
+        for call, paths in spec.redacted_paths().items():
+            declared.setdefault(call, []).extend(paths)
     return Redactor(key, declared)
 
 

@@ -24,6 +24,7 @@ from collectors.aws.spec import AwsResourceType
 from collectors.aws.unit import UnitCollector
 from evidence.errors import AuditpackError, StoreError, UsageError
 from evidence.outcome import Gap, Outcome
+from evidence.redaction import Redactor
 from evidence.snapshot import SnapshotRun
 from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
 
@@ -155,7 +156,8 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
     except Exception as error:
         if _interrupted.is_set():
             raise
-        return commit_gap(target.key, Path(target.run_folder), Outcome.ERROR, _cause(error))
+        cause, _ = Redactor(target.redaction_key, {}).redact_text(_cause(error))
+        return commit_gap(target.key, Path(target.run_folder), Outcome.ERROR, cause)
 
 
 def _cause(error: Exception) -> str:

@@ -44,7 +44,7 @@ class LiveSource:
         redacted: list[Redaction] = []
         if response is not None:
             operation = exchanges[-1].operation if exchanges else ""
-            data, redacted = self._redactor.redact(operation, plain(response))
+            data, redacted = self._redactor.redact((service, operation), plain(response))
         lines, redactions = [], 0
         for index, exchange in enumerate(exchanges):
             is_answer = response is not None and index == len(exchanges) - 1
@@ -60,10 +60,11 @@ class LiveSource:
         """Return the replacement of the body where a secret was in it, and what was taken out."""
         if data is not None and redacted:
             return _as_text(data), redacted
-        if data is not None:
-            return None, []
         text, found = self._redactor.redact_text(exchange.body.decode(errors="replace"))
-        return (text, found) if found else (None, [])
+        if not found:
+            return None, []
+        # An answer may hold members that this SDK does not know yet: then what it knows is kept.
+        return (text if data is None else _as_text(data)), found
 
     def _line(
         self, service: str, exchange: Exchange, body: str | None, found: list[Redaction]
@@ -75,7 +76,12 @@ class LiveSource:
             headers[name], here = self._redactor.redact_text(value, f"header {name}")
             beside.extend(here)
         line = capture_line(
-            replace(exchange, headers=headers, error_detail=self.clean(exchange.error_detail)),
+            replace(
+                exchange,
+                headers=headers,
+                url=self.clean(exchange.url),
+                error_detail=self.clean(exchange.error_detail),
+            ),
             provider="aws",
             account=self.session.account,
             service=service,

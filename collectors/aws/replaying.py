@@ -51,7 +51,7 @@ class CapturedSource:
         self.missing: list[str] = []
         self._captures, self._reader, self._redactor = captures, reader, redactor
         self._current: list[Recorded] = []
-        self._operation = ""
+        self._operation = ("", "")
 
     @contextmanager
     def recording(self) -> Iterator[list[Recorded]]:
@@ -61,7 +61,7 @@ class CapturedSource:
 
     def ask(self, service: str, region: str, operation: str, params: dict[str, Any]) -> Any:
         """Return the recorded answer, or raise the recorded error; NotCollectedError if none."""
-        self._operation = operation
+        self._operation = (service, operation)
         found = self._captures.take(service, region, operation, params)
         if found is None:
             self.missing.append(f"{service}.{operation} in {region}")

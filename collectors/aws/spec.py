@@ -147,7 +147,17 @@ class AwsResourceType(Strict):
                 raise ValueError(reason)
         self._sources_exist()
         self._steps_in_order()
+        self._redactions_are_of_calls()
         return self
+
+    def _redactions_are_of_calls(self) -> None:
+        """A path of an operation that is never called, misspelt say, would take nothing out."""
+        known = sorted({operation for _, operation in self.calls()})
+        for item in self.redact:
+            if item.operation not in known:
+                raise ValueError(
+                    f"`redact` names {item.operation!r}, which is none of: {', '.join(known)}"
+                )
 
     def _sources_exist(self) -> None:
         known = {"list", *(step.name for step in self.enrich)}
@@ -217,11 +227,13 @@ class AwsResourceType(Strict):
             self.type, "aws", self.scope, facets, self.title, self.native_type, self.service
         )
 
-    def redacted_paths(self) -> dict[str, list[tuple[str, ...]]]:
-        """Return the declared redactions, by boto3 method name."""
-        found: dict[str, list[tuple[str, ...]]] = {}
+    def redacted_paths(self) -> dict[tuple[str, str], list[tuple[str, ...]]]:
+        """Return the declared redactions, by service and boto3 method name."""
+        found: dict[tuple[str, str], list[tuple[str, ...]]] = {}
         for item in self.redact:
-            found.setdefault(item.operation, []).append(parse_path(item.path))
+            for call in self.calls():
+                if call[1] == item.operation:
+                    found.setdefault(call, []).append(parse_path(item.path))
         return found
 
 
