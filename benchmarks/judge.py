@@ -19,6 +19,7 @@ from controls.catalogue import load_catalogue
 from controls.evaluate import evaluate
 from evidence.keys import make_signing_key
 from evidence.outcome import Outcome
+from evidence.sealing import Sealer
 from evidence.snapshot import Snapshot, SnapshotRun
 from evidence.store import Store
 from evidence.units import UnitKey, UnitRecord, UnitWriter
@@ -52,8 +53,9 @@ def snapshot_of(folder: Path, count: int) -> Snapshot:
     for number in range(count):
         writer.write_row({**volume(number), **facets})
     writer.commit(UnitRecord(key, Outcome.OK, "", count, 0, 0))
-    signing_key = make_signing_key("benchmark", datetime.datetime.now(datetime.UTC))
-    run.seal([schema], "2026-01-01T00:00:01Z", signing_key)
+    now = datetime.datetime.now(datetime.UTC)
+    sealer = Sealer(make_signing_key("benchmark", now), lambda: now)
+    run.seal([schema], "2026-01-01T00:00:01Z", sealer)
     return Snapshot.open(store)
 
 

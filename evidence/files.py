@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from pathlib import Path
 
 from evidence.errors import StoreError
@@ -15,7 +16,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
     Raises StoreError when that cannot be done; `path` is then as it was before.
     """
-    rest = path.with_name(path.name + ".part")
+    rest = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # no other writer's
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(rest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

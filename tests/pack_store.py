@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support_store import sealer_of
+
 from controls.assessment import Assessment, assess
 from controls.catalogue import BUILT_IN, Catalogue
 from controls.models import Check, Control, Framework
@@ -19,14 +21,16 @@ from evidence.capture import Exchange, Redaction, capture_line, parameters_text
 from evidence.keys import SigningKey, make_signing_key
 from evidence.outcome import Gap, Outcome
 from evidence.schema import Facet, Field, TableSchema
+from evidence.sealing import Sealer
 from evidence.snapshot import Snapshot, SnapshotRun
 from evidence.store import Store
 from evidence.units import UnitKey, UnitRecord, UnitWriter
 from reports.view import ReportView, build_view
 
-NOW = datetime.datetime(2026, 11, 24, 9, 30, tzinfo=datetime.UTC)
+NOW = datetime.datetime(2026, 11, 24, 9, 0, tzinfo=datetime.UTC)
 STARTED = "2026-11-24T09:12:44Z"
 FINISHED = "2026-11-24T09:20:03Z"
+PACK_SIGNED = "2027-01-08T14:05:09Z"
 SNAPSHOT = "20261124T091244Z-4f2c9a"
 
 BUCKET = TableSchema(
@@ -181,6 +185,11 @@ class Built:
     snapshot: Snapshot
     assessment: Assessment
 
+    @property
+    def sealer(self) -> Sealer:
+        """Seal packs with the key of the store, at `PACK_SIGNED`."""
+        return sealer_of(self.key, PACK_SIGNED)
+
     def view(self, organisation: str = "Halden Labs") -> ReportView:
         """Return the view of the assessment."""
         return build_view(
@@ -215,10 +224,13 @@ def build_store(
     run = SnapshotRun.start(store, SNAPSHOT, intent)
     _write_buckets(run, account, buckets, redact=redact)
     _write_queues(run, account, denied=queues_denied, redact=redact)
-    run.seal(list(SCHEMAS.values()), FINISHED, key)
+    sealer = sealer_of(key, FINISHED)
+    run.seal(list(SCHEMAS.values()), FINISHED, sealer)
     snapshot = Snapshot.open(store)
     catalogue = _catalogue(checks)
-    assessment = assess(store, snapshot, catalogue, SCHEMAS, ["demo"], key, owner_tags=("Owner",))
+    assessment = assess(
+        store, snapshot, catalogue, SCHEMAS, ["demo"], sealer, owner_tags=("Owner",)
+    )
     return Built(store, key, snapshot, assessment)
 
 

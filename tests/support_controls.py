@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from support_store import sealer_of
 
 from controls.assessment import Assessment, assess
 from controls.catalogue import Catalogue
@@ -18,12 +19,14 @@ from evidence.capture import Exchange, capture_line
 from evidence.keys import SigningKey, make_signing_key
 from evidence.outcome import Outcome
 from evidence.schema import Facet, Field, TableSchema
+from evidence.sealing import Sealer
 from evidence.snapshot import Snapshot, SnapshotRun
 from evidence.store import Store
 from evidence.units import UnitKey, UnitRecord, UnitWriter
 from evidence.yaml_files import load_model
 
 STARTED = "2026-01-01T00:00:00Z"
+FINISHED = "2026-01-01T00:05:00Z"
 ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
 HERE, THERE = "us-east-1", "eu-west-1"
 
@@ -258,7 +261,7 @@ def sealed_snapshot(
     known = {schema.resource_type: schema for schema in schemas}
     for unit in units:
         _write_unit(run.folder, unit, known[unit.resource_type])
-    run.seal(list(known.values()), "2026-01-01T00:05:00Z", signing_key())
+    run.seal(list(known.values()), FINISHED, sealer())
     return Snapshot.open(store, name)
 
 
@@ -317,10 +320,15 @@ def assessed(
         folder / "catalogue", checks, frameworks=[framework_yaml("soc", requirements)]
     )
     store = Store.open(folder / "store")
-    return assess(store, snapshot, catalogue, SCHEMAS, ["soc"], signing_key(), **options)
+    return assess(store, snapshot, catalogue, SCHEMAS, ["soc"], sealer(), **options)
 
 
 @functools.cache
 def signing_key() -> SigningKey:
     """One key for all tests of a run."""
     return make_signing_key("Example", datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+
+
+def sealer() -> Sealer:
+    """Seal with that key, when the snapshots of these tests were finished."""
+    return sealer_of(signing_key(), FINISHED)

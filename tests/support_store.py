@@ -10,13 +10,18 @@ evidence; only the key differs.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 
 from evidence.canonical import canonical_json
 from evidence.capture import Exchange, Redaction, capture_line
+from evidence.errors import StoreError
+from evidence.files import write_atomically
 from evidence.keys import SigningKey, make_signing_key
+from evidence.objects import DISCARDABLE, ObjectExistsError, ObjectInfo, ObjectMissingError
 from evidence.outcome import Gap, Outcome
 from evidence.schema import Facet, Field, TableSchema
 from evidence.sealing import Sealer
@@ -24,6 +29,7 @@ from evidence.snapshot import SnapshotRun
 from evidence.store import Store
 from evidence.typing_rows import RowValidator
 from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
+from evidence.workspaces import workspace
 
 STARTED = "2026-03-01T06:00:00Z"
 FINISHED = "2026-03-01T06:05:00Z"
@@ -191,6 +197,60 @@ def sealed_store(
     options: dict[str, Any] = {"accounts": accounts, "buckets": buckets, "schemas": schemas}
     add_snapshot(store, key, FIRST_SNAPSHOT, **options)
     return store, key, FIRST_SNAPSHOT
+
+
+def seal_small(
+    store: Store, sealer: Sealer, kind: str, name: str, predicate: dict[str, Any] | None = None
+) -> Path:
+    """Seal a folder with one small file, as the rooms above seal theirs; return the folder."""
+    with workspace(store.incomplete(), f"{kind}-{name}") as folder:
+        content = canonical_json({"is": kind, "id": name})
+        write_atomically(folder / "sealed" / "content.json", content)
+        return sealer.seal(store, folder / "sealed", kind, name, predicate or {})
+
+
+@dataclass
+class MemoryObjects:
+    """The objects of a store in memory, as a bucket keeps them: see `evidence.objects.Objects`.
+
+    `creates` counts what was created; once it reaches `breaks_after`, creating fails.
+    """
+
+    found: dict[str, bytes] = dataclass_field(default_factory=dict)
+    breaks_after: int | None = None
+    creates: int = 0
+    location: str = "memory://evidence"
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield what begins with `prefix`, sorted."""
+        for name in sorted(self.found):
+            if name.startswith(prefix):
+                yield ObjectInfo(name, len(self.found[name]))
+
+    def read(self, name: str) -> bytes:
+        """Return an object's bytes."""
+        if name not in self.found:
+            raise ObjectMissingError("this is not in the store", where=name)
+        return self.found[name]
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy an object into a file."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(self.read(name))
+
+    def create(self, name: str, source: bytes | Path) -> None:
+        """Create an object once."""
+        if self.breaks_after is not None and self.creates >= self.breaks_after:
+            raise StoreError("the connection was lost", where=name)
+        if name in self.found:
+            raise ObjectExistsError("another writer created this first", where=name)
+        self.found[name] = source if isinstance(source, bytes) else source.read_bytes()
+        self.creates += 1
+
+    def discard(self, name: str) -> None:
+        """Remove what is not evidence."""
+        assert name.startswith(DISCARDABLE)
+        self.found.pop(name, None)
 
 
 def _bucket_row(

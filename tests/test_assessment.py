@@ -17,6 +17,7 @@ from support_controls import (
     framework_yaml,
     make_catalogue,
     sealed_snapshot,
+    sealer,
     signing_key,
     sound_check,
     vault,
@@ -53,7 +54,7 @@ def catalogue_of(folder: Path, *checks: dict[str, Any]) -> Catalogue:
 def judge(
     store: Store, snapshot: Snapshot, catalogue: Catalogue, frameworks: tuple[str, ...] = ("soc",)
 ) -> Assessment:
-    return assess(store, snapshot, catalogue, SCHEMAS, frameworks, signing_key())
+    return assess(store, snapshot, catalogue, SCHEMAS, frameworks, sealer())
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_judging_the_same_again_finds_the_assessment_that_is_there(
         ({}, ("soc", "iso")),
     ],
 )
-def test_another_catalogue_or_scope_makes_another_assessment_that_names_the_one_before(
+def test_another_catalogue_or_scope_makes_another_assessment_after_the_one_before(
     tmp_path: Path,
     store: Store,
     snapshot: Snapshot,
@@ -182,10 +183,9 @@ def test_another_catalogue_or_scope_makes_another_assessment_that_names_the_one_
     changed = catalogue_of(tmp_path / "two", sound_check(**change))
     second = judge(store, snapshot, changed, frameworks)
     assert second.id != first.id
-    assert store.manifest("assessment", second.id).previous == {
-        "id": first.id,
-        "manifest_sha256": first.manifest_digest,
-    }
+    before = store.manifest("assessment", second.id).predicate["log_before"]
+    assert before["size"] == store.record("assessment", first.id).index + 1
+    assert before["root"] == store.log.tree().root_at(before["size"]).hex()
     assert Assessment.open(store).id == second.id, "the newest is the default"
     assert verify_store(store).ok
 

@@ -10,6 +10,7 @@ import duckdb
 import orjson
 import pytest
 from support_aws import Request, every
+from support_store import new_key, sealer_of
 
 from auditpack.collecting import CollectSummary, collect_snapshot
 from auditpack.config import AwsConfig, Config, SigningConfig
@@ -38,7 +39,7 @@ def context_in(folder: Path, **aws: Any) -> Context:
     settings = {"regions": ("us-east-1",), "types": TYPES, "max_attempts": 4, **aws}
     config = Config(
         organisation="Test",
-        store=folder / "store",
+        store=str(folder / "store"),
         aws=AwsConfig(**settings),
         signing=SigningConfig(key=folder / "keys/k.pem", certificate=folder / "keys/c.pem"),
     )
@@ -54,7 +55,7 @@ def rows_of(snapshot: Snapshot, resource_type: str) -> list[dict[str, Any]]:
 
 def snapshot_of(context: Context, summary: CollectSummary) -> Snapshot:
     """Open what a run sealed."""
-    return Snapshot.open(Store.open(context.config.store), summary.snapshot)
+    return Snapshot.open(Store.open(Path(context.config.store)), summary.snapshot)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,6 @@ def test_the_same_rows_come_back_from_a_process_pool(
     from multiprocessing import get_context
 
     from collectors.aws.engine import collect, open_accounts, plan
-    from evidence.keys import make_signing_key
     from evidence.snapshot import SnapshotRun
 
     context = context_in(tmp_path)
@@ -215,10 +215,8 @@ def test_the_same_rows_come_back_from_a_process_pool(
     run = SnapshotRun.start(store, "20260101T000000Z-pool00", intent)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         collect(accounts, plan(accounts, scope, types, run, b"k" * 32), run, executor=pool)
-    import datetime
-
-    key = make_signing_key("Test", datetime.datetime.now(datetime.UTC))
-    run.seal([spec.table_schema() for spec in types.values()], "2026-01-01T00:01:00Z", key)
+    sealer = sealer_of(new_key())
+    run.seal([spec.table_schema() for spec in types.values()], "2026-01-01T00:01:00Z", sealer)
     snapshot = Snapshot.open(store)
     for resource_type in ("aws_s3_bucket", "aws_iam_user", "aws_vpc_security_group"):
         assert rows_of(snapshot, resource_type) == rows_of(baseline[1], resource_type)

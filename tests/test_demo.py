@@ -43,7 +43,8 @@ def test_the_store_verifies(demo: dict[str, object]) -> None:
         cwd=Path(str(demo["folder"])),
     )
     assert said.code == 0
-    assert said.json["sealed"] == {"snapshot": 1, "assessment": 1, "pack": 1}
+    sealed = {kind: number for kind, number in said.json["sealed"].items() if number}
+    assert sealed == {"snapshot": 1, "assessment": 1, "pack": 1}
 
 
 def test_good_and_bad_are_told_apart(demo: dict[str, object]) -> None:

@@ -18,6 +18,7 @@ from support_store import (
     add_snapshot,
     new_key,
     sealed_store,
+    sealer_of,
     start_run,
     write_buckets,
     write_denied_volumes,
@@ -33,6 +34,7 @@ from evidence.snapshot import Snapshot, SnapshotRun
 from evidence.store import Store
 from evidence.units import GLOBAL_REGION, UnitKey, UnitWriter
 from evidence.verify import verify_store
+from evidence.workspaces import BusyError
 
 ONE, TWO, THREE = account_id(1), account_id(2), account_id(3)
 SCHEMAS = (BUCKETS, VOLUMES)
@@ -108,7 +110,7 @@ def test_what_a_killed_unit_left_never_counts(store: Store, key: SigningKey) -> 
     write_denied_volumes(run, ONE)
     half_written(run, TWO)
     assert set(run.committed()) == {buckets_key(ONE), write_denied_volumes(run, ONE).key}
-    run.seal(SCHEMAS, FINISHED, key)
+    run.seal(SCHEMAS, FINISHED, sealer_of(key))
     assert sealed_files(store) == EXPECTED_FILES
     assert_sound(store, FIRST_SNAPSHOT)
 
@@ -121,7 +123,7 @@ def test_a_unit_killed_between_its_renames_never_counts(store: Store, key: Signi
     write_buckets(run, TWO)
     (run.folder / "work" / "units" / f"{buckets_key(TWO).path}.json").unlink()
     assert buckets_key(TWO) not in run.committed()
-    run.seal(SCHEMAS, FINISHED, key)
+    run.seal(SCHEMAS, FINISHED, sealer_of(key))
     assert sealed_files(store) == EXPECTED_FILES
     assert {unit.key.account for unit in Snapshot.open(store).units} == {ONE}
 
@@ -158,6 +160,7 @@ def test_a_resumed_run_finishes_without_doing_committed_units_again(
     write_buckets(first, ONE)
     write_denied_volumes(first, ONE)
     half_written(first, TWO)
+    first.release()
     committed = {
         path: (path.stat().st_ino, path.read_bytes())
         for path in first.folder.rglob(f"*/{ONE}/*/*")
@@ -171,7 +174,7 @@ def test_a_resumed_run_finishes_without_doing_committed_units_again(
     write_denied_volumes(resumed, TWO)
     untouched = {path: (path.stat().st_ino, path.read_bytes()) for path in committed}
     assert untouched == committed
-    resumed.seal(SCHEMAS, FINISHED, key)
+    resumed.seal(SCHEMAS, FINISHED, sealer_of(key))
     assert_sound(store, FIRST_SNAPSHOT)
     assert [unit.key.account for unit in Snapshot.open(store).units] == [ONE, ONE, TWO, TWO]
 
@@ -182,35 +185,55 @@ def test_a_resumed_run_is_the_same_as_one_without_a_break(tmp_path: Path, key: S
     run = start_run(broken)
     write_denied_volumes(run, TWO)
     half_written(run, TWO)
+    run.release()
     run = SnapshotRun.resume(broken)
     write_buckets(run, TWO, 3)
     write_denied_volumes(run, ONE)
     write_buckets(run, ONE, 3)
-    run.seal(SCHEMAS, FINISHED, key)
-    assert Snapshot.open(broken).predicate == Snapshot.open(whole).predicate
-    files = [read_manifest(store.find("snapshot", "")).files for store in (broken, whole)]
+    run.seal(SCHEMAS, FINISHED, sealer_of(key))
+    predicates = [dict(Snapshot.open(store).predicate) for store in (broken, whole)]
+    logs = [predicate.pop("log_before") for predicate in predicates]
+    assert predicates[0] == predicates[1]
+    assert logs[0] == logs[1], "both are the first thing in their log"
+    files = [store.manifest("snapshot", "").files for store in (broken, whole)]
     assert files[0] == files[1]
 
 
 def test_the_newest_run_is_resumed_or_the_one_that_is_named(store: Store) -> None:
-    start_run(store, FIRST_SNAPSHOT)
-    start_run(store, SECOND_SNAPSHOT)
-    assert SnapshotRun.resume(store).id == SECOND_SNAPSHOT
+    for name in (FIRST_SNAPSHOT, SECOND_SNAPSHOT):
+        start_run(store, name).release()
+    newest = SnapshotRun.resume(store)
+    assert newest.id == SECOND_SNAPSHOT
     assert SnapshotRun.resume(store, FIRST_SNAPSHOT).id == FIRST_SNAPSHOT
+
+
+def test_a_run_that_goes_on_is_not_resumed(store: Store) -> None:
+    first, second = start_run(store, FIRST_SNAPSHOT), start_run(store, SECOND_SNAPSHOT)
+    with pytest.raises(BusyError, match="another process"):
+        SnapshotRun.resume(store, SECOND_SNAPSHOT)
+    with pytest.raises(BusyError):
+        SnapshotRun.resume(store)
+    with pytest.raises(BusyError):
+        start_run(store, SECOND_SNAPSHOT)
+    first.release()
+    assert SnapshotRun.resume(store).id == FIRST_SNAPSHOT, "the newest that nobody works on"
+    second.release()
+    assert SnapshotRun.resume(store).id == SECOND_SNAPSHOT
 
 
 def test_where_there_is_no_run_to_resume_the_way_on_is_said(store: Store) -> None:
     with pytest.raises(StoreError, match="no incomplete run") as caught:
         SnapshotRun.resume(store)
     assert "without --resume" in caught.value.mend
-    start_run(store)
+    start_run(store).release()
     with pytest.raises(StoreError, match="no incomplete run"):
         SnapshotRun.resume(store, SECOND_SNAPSHOT)
 
 
 def test_a_run_that_died_before_its_intent_was_written_is_not_resumed(store: Store) -> None:
-    start_run(store, FIRST_SNAPSHOT)
+    start_run(store, FIRST_SNAPSHOT).release()
     dead = start_run(store, SECOND_SNAPSHOT)
+    dead.release()
     (dead.folder / "work" / "snapshot.json").unlink()
     assert SnapshotRun.resume(store).id == FIRST_SNAPSHOT
     with pytest.raises(AuditpackError):
@@ -223,7 +246,7 @@ def test_what_a_killed_evaluation_left_is_not_a_run_to_resume(store: Store) -> N
     (rest / "findings.parquet").write_bytes(b"half")
     with pytest.raises(StoreError, match="no incomplete run"):
         SnapshotRun.resume(store)
-    start_run(store)
+    start_run(store).release()
     assert SnapshotRun.resume(store).id == FIRST_SNAPSHOT
 
 
@@ -238,7 +261,6 @@ def test_a_sealed_snapshot_holds_what_was_collected(tmp_path: Path) -> None:
     assert snapshot.predicate["tables"] == {"aws_s3_bucket": 8, "aws_ebs_volume": 0}
     assert snapshot.predicate["gaps"] == {"denied": 4}
     assert snapshot.predicate["redactions"] == 2
-    assert snapshot.predicate["previous"] is None
     assert {gap.facet for gap in snapshot.gaps} == {"", "encryption"}
     listed = {unit.key.resource_type: unit.listed for unit in snapshot.units}
     assert listed == {"aws_s3_bucket": Outcome.OK, "aws_ebs_volume": Outcome.DENIED}
@@ -280,16 +302,16 @@ def test_the_root_is_over_all_records_in_the_order_of_their_units(tmp_path: Path
     assert keys == sorted(keys)
 
 
-def test_each_snapshot_names_the_one_sealed_before_it(store: Store, key: SigningKey) -> None:
+def test_each_snapshot_vouches_for_the_log_before_it(store: Store, key: SigningKey) -> None:
     names = [FIRST_SNAPSHOT, SECOND_SNAPSHOT, "20260301T000000Z-000003"]
     for name in names:
         add_snapshot(store, key, name, accounts=1, buckets=0, schemas=(BUCKETS,))
-    manifests = [store.manifest("snapshot", name) for name in names]
-    assert [manifest.previous for manifest in manifests] == [
-        None,
-        {"id": names[0], "manifest_sha256": manifests[0].digest},
-        {"id": names[1], "manifest_sha256": manifests[1].digest},
-    ]
+    befores = [store.manifest("snapshot", name).predicate["log_before"] for name in names]
+    tree = store.log.tree()
+    assert befores[0] == {"size": 0, "root": tree.root_at(0).hex()}
+    assert befores[1:] == [{"size": size, "root": tree.root_at(size).hex()} for size in (2, 3)], (
+        "the key, then one entry a snapshot"
+    )
     assert store.latest("snapshot") == names[2], "sealed last, whatever its name sorts like"
     assert verify_store(store).ok
 
@@ -307,11 +329,12 @@ def test_sealing_that_failed_can_be_done_again(store: Store, key: SigningKey) ->
     sound = rows.read_bytes()
     rows.write_bytes(sound[:-20])
     with pytest.raises(StoreError, match="aws_s3_bucket could not be written"):
-        run.seal(SCHEMAS, FINISHED, key)
+        run.seal(SCHEMAS, FINISHED, sealer_of(key))
     assert store.sealed("snapshot") == []
     assert verify_store(store).incomplete == [FIRST_SNAPSHOT]
     rows.write_bytes(sound)
-    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, key)
+    run.release()
+    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, sealer_of(key))
     assert sealed_files(store) == EXPECTED_FILES
     assert_sound(store, FIRST_SNAPSHOT)
 
@@ -320,9 +343,10 @@ def test_publishing_that_failed_can_be_done_again(store: Store, key: SigningKey)
     run = ready_to_seal(store)
     store.folder("snapshot").write_bytes(b"a file where a folder belongs")
     with pytest.raises(StoreError, match="could not be put into place"):
-        run.seal(SCHEMAS, FINISHED, key)
+        run.seal(SCHEMAS, FINISHED, sealer_of(key))
     store.folder("snapshot").unlink()
-    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, key)
+    run.release()
+    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, sealer_of(key))
     assert_sound(store, FIRST_SNAPSHOT)
 
 
@@ -332,7 +356,7 @@ def test_the_manifest_is_what_makes_a_snapshot_so_it_comes_last(
     """Whatever lies in the run's folder, nothing of it is a snapshot before it is published."""
     run = ready_to_seal(store)
     assert store.sealed("snapshot") == []
-    folder = run.seal(SCHEMAS, FINISHED, key)
+    folder = run.seal(SCHEMAS, FINISHED, sealer_of(key))
     newest = max(
         folder.rglob("*"), key=lambda path: path.stat().st_mtime_ns if path.is_file() else 0
     )
@@ -358,7 +382,8 @@ def test_what_a_crash_while_sealing_left_does_not_become_evidence(
     rest = run.folder / "sealed" / LEFT_BY_A_CRASH[state]
     rest.parent.mkdir(parents=True, exist_ok=True)
     rest.write_bytes(b"half written")
-    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, key)
+    run.release()
+    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, sealer_of(key))
     assert sealed_files(store) == EXPECTED_FILES
     assert_sound(store, FIRST_SNAPSHOT)
 
@@ -369,8 +394,9 @@ def signed_but_not_published(store: Store, key: SigningKey, name: str) -> Snapsh
     in_the_way = store.folder("snapshot") / name
     (in_the_way / "so that renaming fails").mkdir(parents=True)
     with pytest.raises(StoreError):
-        run.seal(SCHEMAS, FINISHED, key)
+        run.seal(SCHEMAS, FINISHED, sealer_of(key))
     shutil.rmtree(in_the_way)
+    run.release()
     assert (run.folder / "sealed" / MANIFEST_NAME).exists()
     return run
 
@@ -381,42 +407,41 @@ def test_a_run_that_was_signed_but_not_published_is_published_when_resumed(
     signed_but_not_published(store, key, FIRST_SNAPSHOT)
     assert store.sealed("snapshot") == []
     assert verify_store(store).incomplete == [FIRST_SNAPSHOT]
-    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, key)
+    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, sealer_of(key))
     assert_sound(store, FIRST_SNAPSHOT)
 
 
 def test_a_signed_run_that_another_one_overtook_follows_it(store: Store, key: SigningKey) -> None:
-    """Its manifest named the snapshot that was the newest then: the chain must not fork."""
+    """Its manifest names the log as it was then, which the log of now still begins with."""
     signed_but_not_published(store, key, FIRST_SNAPSHOT)
     add_snapshot(store, key, SECOND_SNAPSHOT, accounts=1, buckets=1)
-    SnapshotRun.resume(store, FIRST_SNAPSHOT).seal(SCHEMAS, FINISHED, key)
-    assert_sound(store, FIRST_SNAPSHOT, SECOND_SNAPSHOT)
-    overtaken = store.manifest("snapshot", FIRST_SNAPSHOT)
-    assert overtaken.previous is not None
-    assert overtaken.previous["id"] == SECOND_SNAPSHOT
+    SnapshotRun.resume(store, FIRST_SNAPSHOT).seal(SCHEMAS, FINISHED, sealer_of(key))
+    assert_sound(store, SECOND_SNAPSHOT, FIRST_SNAPSHOT)
     assert store.latest("snapshot") == FIRST_SNAPSHOT
 
 
-def test_a_signed_run_can_be_verified_though_the_key_was_changed_since(
+def test_a_signed_run_is_signed_anew_though_the_key_was_changed_since(
     store: Store, key: SigningKey
 ) -> None:
     """The crash came before the certificate was kept; the run is resumed with a new key."""
     signed_but_not_published(store, key, FIRST_SNAPSHOT)
     shutil.rmtree(store.root / "certificates", ignore_errors=True)
-    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, new_key("Example Ltd, new key"))
+    other = new_key("Example Ltd, new key")
+    SnapshotRun.resume(store).seal(SCHEMAS, FINISHED, sealer_of(other))
     assert_sound(store, FIRST_SNAPSHOT)
+    assert store.manifest("snapshot", "").signed_by == other.certificate.fingerprint
 
 
 def test_a_crash_after_publishing_leaves_nothing_that_cannot_be_finished(
     store: Store, key: SigningKey, tmp_path: Path
 ) -> None:
-    """The snapshot is in its place, but the run's folder was not removed yet."""
+    """The snapshot is in its place and logged, but the run's folder was not removed yet."""
     run = ready_to_seal(store)
     shutil.copytree(run.folder / "work", tmp_path / "work")
-    published = run.seal(SCHEMAS, FINISHED, key)
+    published = run.seal(SCHEMAS, FINISHED, sealer_of(key))
     digest = read_manifest(published).digest
     shutil.copytree(tmp_path / "work", run.folder / "work")
     resumed = SnapshotRun.resume(store)
-    assert resumed.seal(SCHEMAS, FINISHED, key) == published
+    assert resumed.seal(SCHEMAS, FINISHED, sealer_of(key)) == published
     assert read_manifest(published).digest == digest
     assert_sound(store, FIRST_SNAPSHOT)

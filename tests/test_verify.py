@@ -17,19 +17,22 @@ from support_store import (
     account_id,
     add_snapshot,
     new_key,
+    seal_small,
     sealed_store,
+    sealer_of,
     start_run,
     write_buckets,
 )
 
-from evidence.canonical import canonical_json
 from evidence.errors import StoreError
 from evidence.files import write_atomically
 from evidence.keys import Certificate, SigningKey
+from evidence.log import record_name
 from evidence.manifest import MANIFEST_NAME, read_manifest, seal_folder
 from evidence.segments import read_lines
-from evidence.store import STORE_MARK, Store
+from evidence.store import SEALED_KINDS, STORE_MARK, Store
 from evidence.verify import Fault, VerificationReport, verify_store
+from evidence.workspaces import workspace
 
 SECOND_SNAPSHOT = "20260302T060000Z-000002"
 THIRD_SNAPSHOT = "20260303T060000Z-000003"
@@ -40,14 +43,10 @@ OTHER_CAPTURES = f"captures/aws/{account_id(2)}/global/aws_s3_bucket.jsonl.zst"
 RECORDS_IN_CAPTURES = 7
 
 
-def seal_kind(store: Store, key: SigningKey, kind: str, name: str, source: dict[str, str]) -> None:
+def seal_kind(store: Store, key: SigningKey, kind: str, name: str, source: object) -> None:
     """Seal an assessment or a pack that rests on `source`, as the rooms above do it."""
-    work = store.incomplete() / f"{kind}-{name}"
-    write_atomically(work / "content.json", canonical_json({"is": kind, "of": source["id"]}))
     below = {"assessment": "snapshot", "pack": "assessment"}[kind]
-    predicate = {"id": name, below: source, "previous": store.link_to_previous(kind)}
-    seal_folder(work, kind, predicate, key)
-    store.publish(work, kind, name)
+    seal_small(store, sealer_of(key), kind, name, {below: source})
 
 
 def reference(store: Store, kind: str, name: str) -> dict[str, str]:
@@ -99,11 +98,16 @@ def fault_of(root: Path, path: str) -> str:
     return fault.what
 
 
+def counts(report: VerificationReport) -> dict[str, int]:
+    """How many of each kind are intact; kinds of which there are none are left out."""
+    return {kind: number for kind, number in report.sealed.items() if number}
+
+
 def test_what_nobody_touched_verifies(root: Path, key: SigningKey) -> None:
     report = verified(root)
     assert report.faults == []
     assert report.ok
-    assert report.sealed == {"snapshot": 1, "assessment": 1, "pack": 1}
+    assert counts(report) == {"snapshot": 1, "assessment": 1, "pack": 1}
     assert report.records == 2 * (RECORDS_IN_CAPTURES + 1)
     assert report.signers == {key.certificate.fingerprint: key.certificate.subject}
     assert not report.pinned
@@ -321,13 +325,17 @@ def test_a_record_and_the_leaf_hashes_may_both_be_damaged(root: Path, snapshot: 
 
 
 def test_a_signed_root_that_is_not_the_root_of_the_records_is_found(
-    root: Path, snapshot: Path, key: SigningKey
+    tmp_path: Path, snapshot: Path, key: SigningKey
 ) -> None:
-    """Even our own signature over a wrong statement does not make it right."""
+    """Even our own signature over a wrong statement, logged in due form, does not make it right."""
+    store = Store.open(tmp_path / "wrong", create=True)
     predicate = read_manifest(snapshot).predicate
     predicate["merkle_tree"]["root"] = "0" * 64
-    seal_folder(snapshot, "snapshot", predicate, key)
-    assert any("Merkle root" in fault.what for fault in faults(root))
+    with workspace(store.incomplete(), "wrong") as folder:
+        work = shutil.copytree(snapshot, folder / "sealed")
+        (work / MANIFEST_NAME).unlink()
+        sealer_of(key).seal(store, work, "snapshot", FIRST_SNAPSHOT, predicate)
+    assert "Merkle root" in fault_of(store.root, f"snapshots/{FIRST_SNAPSHOT}")
 
 
 # --------------------------------------------------------------------------------------- strays
@@ -387,9 +395,10 @@ def test_an_empty_folder_that_belongs_to_nobody_is_named(root: Path, stray: str)
 
 
 def test_a_file_where_a_folder_of_the_store_belongs_is_named(tmp_path: Path) -> None:
-    for name in ("snapshots", "assessments", "packs", "certificates", "incomplete"):
+    for name in (*SEALED_KINDS.values(), "log", "certificates", "revocations", "incomplete"):
         root = tmp_path / name
         Store.open(root, create=True)
+        shutil.rmtree(root / name, ignore_errors=True)
         (root / name).write_bytes(b"")
         assert [fault.path for fault in faults(root)] == [name]
 
@@ -428,7 +437,7 @@ def test_an_incomplete_run_is_listed_and_is_no_fault(root: Path) -> None:
     assert report.sealed["snapshot"] == 1
 
 
-# ---------------------------------------------------------------------------------------- chains
+# -------------------------------------------------------------------------- several snapshots
 
 
 def add(store: Store, key: SigningKey, name: str, buckets: int = 1) -> Path:
@@ -456,20 +465,22 @@ def test_a_chain_that_nobody_touched_verifies(chain: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "follower"), [(FIRST_SNAPSHOT, SECOND_SNAPSHOT), (SECOND_SNAPSHOT, THIRD_SNAPSHOT)]
+    ("name", "record"), [(FIRST_SNAPSHOT, 1), (SECOND_SNAPSHOT, 2), (THIRD_SNAPSHOT, 3)]
 )
-def test_a_snapshot_that_was_removed_is_missed_by_the_next(
-    chain: Path, name: str, follower: str
+def test_a_snapshot_that_was_removed_is_missed_by_the_log(
+    chain: Path, name: str, record: int
 ) -> None:
+    """Even the last one: that nothing follows it does not help."""
     shutil.rmtree(chain / "snapshots" / name)
-    assert fault_of(chain, f"snapshots/{name}") == f"is missing; {follower} follows it"
+    said = fault_of(chain, f"snapshots/{name}")
+    assert said == f"is missing; {record_name(record)} names it"
 
 
 def test_a_snapshot_under_another_name_is_noticed(chain: Path) -> None:
     path = chain / "snapshots" / SECOND_SNAPSHOT
     path.rename(path.with_name("20260401T060000Z-000004"))
     found = {fault.path: fault.what for fault in faults(chain)}
-    assert SECOND_SNAPSHOT in found["snapshots/20260401T060000Z-000004"]
+    assert "belongs to nobody" in found["snapshots/20260401T060000Z-000004"]
     assert "is missing" in found[f"snapshots/{SECOND_SNAPSHOT}"]
 
 
@@ -486,24 +497,21 @@ def test_snapshots_that_changed_places_are_noticed(chain: Path) -> None:
     (folder / FIRST_SNAPSHOT).rename(folder / "between")
     (folder / SECOND_SNAPSHOT).rename(folder / FIRST_SNAPSHOT)
     (folder / "between").rename(folder / SECOND_SNAPSHOT)
-    assert {f"snapshots/{FIRST_SNAPSHOT}", f"snapshots/{SECOND_SNAPSHOT}"} <= {
-        fault.path for fault in faults(chain)
+    assert {fault.path for fault in faults(chain)} == {
+        f"snapshots/{name}/{MANIFEST_NAME}" for name in (FIRST_SNAPSHOT, SECOND_SNAPSHOT)
     }
 
 
-def test_a_snapshot_restored_from_an_older_copy_is_noticed(tmp_path: Path) -> None:
-    """Signed by the right key and whole, but not the one that the next snapshot followed."""
-    store, key = Store.open(tmp_path / "store", create=True), new_key()
-    first = add(store, key, FIRST_SNAPSHOT, buckets=1)
-    shutil.copytree(first, tmp_path / "older")
-    shutil.rmtree(first)
-    add(store, key, FIRST_SNAPSHOT, buckets=2)
-    add(store, key, SECOND_SNAPSHOT)
-    assert verify_store(store).ok
-    shutil.rmtree(first)
-    shutil.copytree(tmp_path / "older", first)
-    said = fault_of(store.root, f"snapshots/{SECOND_SNAPSHOT}")
-    assert f"another {FIRST_SNAPSHOT}" in said
+def test_a_snapshot_restored_from_another_copy_is_noticed(
+    chain: Path, chained_once: tuple[Path, SigningKey], tmp_path: Path
+) -> None:
+    """Signed by the right key, whole and under its name, but not the one that was logged here."""
+    other = Store.open(tmp_path / "other", create=True)
+    folder = add(other, chained_once[1], FIRST_SNAPSHOT, buckets=2)
+    shutil.rmtree(chain / "snapshots" / FIRST_SNAPSHOT)
+    folder.rename(chain / "snapshots" / FIRST_SNAPSHOT)
+    said = fault_of(chain, f"snapshots/{FIRST_SNAPSHOT}/{MANIFEST_NAME}")
+    assert said == f"is not the manifest that {record_name(1)} names"
 
 
 def test_a_snapshot_of_another_store_does_not_fit_in(chain: Path, tmp_path: Path) -> None:
@@ -514,14 +522,14 @@ def test_a_snapshot_of_another_store_does_not_fit_in(chain: Path, tmp_path: Path
     }
 
 
-def test_a_second_snapshot_that_claims_to_be_the_first_is_noticed(
+def test_a_snapshot_that_another_log_names_is_noticed(
     chain: Path, chained_once: tuple[Path, SigningKey], tmp_path: Path
 ) -> None:
     """Signed by the right key and under its own name, but sealed into another store."""
     other = Store.open(tmp_path / "other", create=True)
     folder = add(other, chained_once[1], "20260401T060000Z-000004")
     folder.rename(chain / "snapshots" / folder.name)
-    assert "claims to be the first" in fault_of(chain, f"snapshots/{folder.name}")
+    assert "belongs to nobody" in fault_of(chain, f"snapshots/{folder.name}")
 
 
 def test_a_snapshot_kept_among_assessments_is_noticed(chain: Path) -> None:
@@ -535,21 +543,36 @@ def test_a_snapshot_kept_among_assessments_is_noticed(chain: Path) -> None:
 
 def test_an_assessment_whose_snapshot_is_gone_is_named(root: Path, snapshot: Path) -> None:
     shutil.rmtree(snapshot)
-    assert "is not here" in fault_of(root, f"assessments/{ASSESSMENT}")
+    found = {fault.path: fault.what for fault in faults(root)}
+    assert "is missing" in found.pop(f"snapshots/{FIRST_SNAPSHOT}")
+    assert "is not here" in found.pop(f"assessments/{ASSESSMENT}")
+    assert found == {}
 
 
 def test_an_assessment_of_another_snapshot_of_that_name_is_named(
-    root: Path, snapshot: Path, key: SigningKey
+    root: Path, key: SigningKey
 ) -> None:
-    shutil.rmtree(snapshot)
-    add(Store.open(root), key, FIRST_SNAPSHOT, buckets=2)
-    said = fault_of(root, f"assessments/{ASSESSMENT}")
+    """Sealed and logged in due form, but it names another manifest than the snapshot's."""
+    other = {"id": FIRST_SNAPSHOT, "manifest_sha256": "0" * 64}
+    seal_kind(Store.open(root), key, "assessment", "of-another", other)
+    said = fault_of(root, "assessments/of-another")
     assert f"another snapshot {FIRST_SNAPSHOT}" in said
 
 
 def test_a_pack_whose_assessment_is_gone_is_named(root: Path) -> None:
     shutil.rmtree(root / "assessments" / ASSESSMENT)
-    assert "is not here" in fault_of(root, f"packs/{PACK}")
+    found = {fault.path: fault.what for fault in faults(root)}
+    assert "is missing" in found.pop(f"assessments/{ASSESSMENT}")
+    assert "is not here" in found.pop(f"packs/{PACK}")
+    assert found == {}
+
+
+@pytest.mark.parametrize("forged", ["a text", 5, None, [], {"id": 5}, {"id": "../.."}, {}])
+def test_a_reference_that_our_own_key_forged_is_a_fault_and_never_a_crash(
+    root: Path, key: SigningKey, forged: object
+) -> None:
+    seal_kind(Store.open(root), key, "assessment", "forged", forged)
+    assert "assessments/forged" in [fault.path for fault in faults(root)]
 
 
 @pytest.mark.parametrize("forged", ["a text", 5, None, [], {"id": 5}, {"id": "../.."}, {}])
@@ -579,30 +602,31 @@ def resign(root: Path, name: str, forger: SigningKey) -> None:
     Store.open(root).keep_certificate(forger.certificate)
 
 
-def test_a_pinned_certificate_is_the_only_one_believed(chain: Path) -> None:
+def test_evidence_that_was_signed_again_is_a_fault_whoever_is_believed(chain: Path) -> None:
+    """The log names each manifest by its digest, so that another signature does not help."""
     signer = Certificate.from_pem(next((chain / "certificates").iterdir()).read_bytes())
     forger = new_key("Example Ltd")
     resign(chain, THIRD_SNAPSHOT, forger)
-    unpinned = verified(chain)
-    assert unpinned.ok, "consistent, but by whom? The report lists both signers"
-    assert set(unpinned.signers) == {signer.fingerprint, forger.certificate.fingerprint}
-    pinned = verified(chain, signer)
-    assert pinned.pinned
-    (fault,) = pinned.faults
-    assert fault.path == f"snapshots/{THIRD_SNAPSHOT}/{MANIFEST_NAME}"
-    assert "not trusted" in fault.what
+    for report in (verified(chain), verified(chain, signer)):
+        found = {fault.path: fault.what for fault in report.faults}
+        said = found.pop(f"snapshots/{THIRD_SNAPSHOT}/{MANIFEST_NAME}")
+        assert said == f"is not the manifest that {record_name(3)} names"
+        assert "belongs to nobody" in found.pop(
+            f"certificates/{forger.certificate.fingerprint}.pem"
+        )
+        assert found == {}
+        assert set(report.signers) == {signer.fingerprint}
 
 
-def test_with_another_certificate_pinned_nothing_is_believed(
+def test_with_another_certificate_pinned_the_store_is_not_believed(
     chain: Path, chained_once: tuple[Path, SigningKey]
 ) -> None:
     assert verified(chain, chained_once[1].certificate).ok
     report = verified(chain, new_key().certificate)
-    manifests = {
-        f"snapshots/{path.name}/{MANIFEST_NAME}" for path in (chain / "snapshots").iterdir()
-    }
-    assert manifests <= {fault.path for fault in report.faults}
-    assert report.sealed["snapshot"] == 0
+    assert report.pinned
+    (fault,) = report.faults
+    assert fault.path == "log"
+    assert "pinned" in fault.what
 
 
 def test_a_pinned_certificate_need_not_be_in_the_store(
@@ -611,11 +635,6 @@ def test_a_pinned_certificate_need_not_be_in_the_store(
     shutil.rmtree(chain / "certificates")
     assert verified(chain, chained_once[1].certificate).ok
     assert not verified(chain).ok
-
-
-def test_evidence_signed_again_in_the_middle_breaks_the_chain_even_unpinned(chain: Path) -> None:
-    resign(chain, SECOND_SNAPSHOT, new_key("Example Ltd"))
-    assert f"another {SECOND_SNAPSHOT}" in fault_of(chain, f"snapshots/{THIRD_SNAPSHOT}")
 
 
 def test_a_certificate_under_the_fingerprint_of_another_is_not_believed(
