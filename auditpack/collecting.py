@@ -64,6 +64,7 @@ def collect_snapshot(context: Context, *, resume: bool = False) -> CollectSummar
     types = scope.chosen_types()
     sealer = context.sealer()
     store = context.store(create=True)
+    sealer.begin(store)
     run = SnapshotRun.resume(store) if resume else None
     try:
         if run is not None:

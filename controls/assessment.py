@@ -120,7 +120,7 @@ def assess(
     """
     chosen = [catalogue.framework(name) for name in frameworks]
     require_sound(catalogue, schemas, passed=gate_passed)
-    sealer.finish_cut_off(store)
+    sealer.begin(store)
     with workspace(store.incomplete(), f"assessment-of-{snapshot.id}") as folder:
         work = folder / "sealed"
         found = evaluate(

@@ -18,14 +18,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
 from cryptography.x509.oid import NameOID
 from securesystemslib.signer import Signer, SSlibKey  # type: ignore[attr-defined]
 
 from evidence.errors import KeyFileError, VerificationError
+from evidence.signatures import is_canonical
 
 VALID_FOR = datetime.timedelta(days=5 * 365)
 """How long a certificate that we make is valid."""
@@ -76,7 +73,7 @@ class Certificate:
         A signature with bytes added, or in another encoding, is refused.
         """
         try:
-            if encode_dss_signature(*decode_dss_signature(signature)) != signature:
+            if not is_canonical(signature):
                 raise InvalidSignature
             self.public_key().verify(signature, data, ec.ECDSA(hashes.SHA256()))
         except (ValueError, InvalidSignature) as error:

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from securesystemslib.signer import (  # type: ignore[attr-defined]
-    CryptoSigner,
     SecretsHandler,
     SSlibKey,
 )
@@ -22,6 +21,7 @@ from securesystemslib.signer import (  # type: ignore[attr-defined]
 from evidence.certificates import Certificate, p256_public_key
 from evidence.errors import KeyFileError
 from evidence.key_uri import FileKey
+from evidence.signatures import FileSigner
 
 PASSPHRASE = "passphrase"
 """What a secrets handler is asked for when a key file is protected."""
@@ -40,10 +40,10 @@ class OpenedKey:
     private_key: ec.EllipticCurvePrivateKey
     certificate: Certificate | None = None
 
-    def signer(self, keyid: str | None = None) -> CryptoSigner:
+    def signer(self, keyid: str | None = None) -> FileSigner:
         """Return the key's signer; `keyid` names it in DSSE envelopes."""
         public_key = SSlibKey.from_crypto(self.private_key.public_key(), keyid=keyid)
-        return CryptoSigner(self.private_key, public_key)
+        return FileSigner(self.private_key, public_key)
 
 
 def read_key_file(path: Path) -> bytes:

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import (
     Prehashed,
-    decode_dss_signature,
     encode_dss_signature,
 )
 from securesystemslib.signer import (  # type: ignore[attr-defined]
@@ -27,6 +26,7 @@ from securesystemslib.signer import (  # type: ignore[attr-defined]
 )
 
 from evidence.errors import AuditpackError, KeyFileError
+from evidence.signatures import with_low_s
 
 _COORDINATE = 32
 """Bytes of each half of a P-256 signature in the form that tokens and Azure give (r, then s)."""
@@ -69,14 +69,14 @@ class RemoteSigner(Signer):
         """Sign `payload` with ECDSA SHA-256. Raises KeyServiceError."""
         digest = hashlib.sha256(payload).digest()
         with self._one_at_a_time:
-            signature = self._device.sign_digest(digest)
-        self._check(digest, signature)
+            given = self._device.sign_digest(digest)
+        signature = self._check(digest, given)
         return Signature(self._public_key.keyid, signature.hex())
 
-    def _check(self, digest: bytes, signature: bytes) -> None:
+    def _check(self, digest: bytes, given: bytes) -> bytes:
+        """Return the signature in canonical form, once it is known to be one."""
         try:
-            if encode_dss_signature(*decode_dss_signature(signature)) != signature:
-                raise InvalidSignature
+            signature = with_low_s(given)
             algorithm = ec.ECDSA(Prehashed(hashes.SHA256()))
             self._device.public_key.verify(signature, digest, algorithm)
         except (ValueError, InvalidSignature) as error:
@@ -86,6 +86,7 @@ class RemoteSigner(Signer):
                 where=self._device.where,
                 mend="Nothing was written. Check that signing.key still names the same key.",
             ) from error
+        return signature
 
 
 def der_signature(halves: bytes, *, where: str) -> bytes:

@@ -150,7 +150,7 @@ class Log:
             if same is not None:
                 return same
             if records:
-                _require_active(records, entry, keys)
+                require_active(records, keys, named=entry["id"] if entry["kind"] == KEY else "")
                 self._create(records, entry, keys, stamp)
             else:
                 self._create(records, first, keys[:1], stamp)
@@ -205,12 +205,14 @@ def _same(records: Sequence[LogRecord], entry: dict[str, Any]) -> LogRecord | No
     return None
 
 
-def _require_active(
-    records: Sequence[LogRecord], entry: dict[str, Any], keys: Sequence[SigningKey]
+def require_active(
+    records: Sequence[LogRecord], keys: Sequence[SigningKey], *, named: str = ""
 ) -> None:
-    """Refuse to append with a key that the log does not know, or not any more."""
+    """Refuse to append with a key that the log does not know, or not any more. Raises KeyFileError.
+
+    `named` is the fingerprint that the new entry itself names.
+    """
     active = active_keys(records)
-    named = entry["id"] if entry["kind"] == KEY else ""
     fingerprints = [key.certificate.fingerprint for key in keys]
     refused = [one for one in fingerprints if one not in (*active, named)]
     if not refused and set(active) & set(fingerprints):

@@ -20,6 +20,7 @@ from evidence.canonical import canonical_json, sha256_hex
 from evidence.errors import VerificationError
 from evidence.files import sha256_of_file, write_atomically
 from evidence.keys import Certificate, SigningKey
+from evidence.signatures import is_canonical
 
 MANIFEST_NAME = "manifest.dsse.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -104,6 +105,8 @@ def read_manifest(folder: Path, *, data: bytes | None = None, where: str = "") -
         signed_by = ",".join(envelope.signatures)
         same &= statement["_type"] == STATEMENT_TYPE
         predicate = dict(statement["predicate"])
+        same &= len(files) == len(statement["subject"])
+        same &= all(isinstance(d, str) and type(n) is int for d, n in files.values())
     except Exception as error:  # any malformed byte ends here: the library raises many kinds
         raise VerificationError(
             f"the manifest is not a DSSE envelope over an in-toto statement: {error}",
@@ -129,10 +132,18 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         raise VerificationError("a file was added after sealing", where=str(folder / path))
 
 
+def check_canonical(envelope: Envelope) -> None:
+    """Check that every signature has the one form that we write. Raises SignatureError."""
+    for signature in envelope.signatures.values():
+        if not is_canonical(bytes.fromhex(signature.signature)):
+            raise SignatureError("a signature is not in canonical form")
+
+
 def check_signature(manifest: Manifest, certificate: Certificate, *, where: str) -> None:
     """Check the manifest's signature against `certificate`. Raises VerificationError."""
     try:
         manifest.envelope.verify([certificate.verification_key()], 1)
+        check_canonical(manifest.envelope)
     except SignatureError as error:
         raise VerificationError(
             f"the manifest's signature is not valid under {certificate.fingerprint[:16]}",

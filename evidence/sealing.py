@@ -18,8 +18,8 @@ import orjson
 
 from evidence.canonical import canonical_json, sha256_hex
 from evidence.errors import AuditpackError, KeyFileError, StoreError, VerificationError
-from evidence.keys import SigningKey
-from evidence.log import KEY, REVOCATION, LogRecord, active_keys, known_certificates
+from evidence.keys import Certificate, SigningKey
+from evidence.log import KEY, REVOCATION, LogRecord, active_keys, known_certificates, require_active
 from evidence.manifest import (
     MANIFEST_NAME,
     check_files,
@@ -51,8 +51,7 @@ class Sealer:
         A folder that has its manifest already (a run was cut off here) is taken on as it is. Raises
         StoreError when it cannot be written, KeyFileError when the log does not take the key.
         """
-        self._require_valid()
-        self.finish_cut_off(store)
+        self.begin(store)
         digest = self._manifest(store, folder, kind, identifier, predicate)
         _announce(store, kind, identifier)
         store.keep_certificate(self.key.certificate)
@@ -60,9 +59,19 @@ class Sealer:
         self._log(store, kind, identifier, digest)
         return store.find(kind, identifier)
 
-    def _require_valid(self) -> None:
+    def begin(self, store: Store) -> None:
+        """Refuse a key that could not seal here, and finish what an earlier run was cut off in.
+
+        Long work calls this first, not to learn it at its end. Raises KeyFileError, StoreError.
+        """
+        self._require_valid(self.key.certificate)
+        records = store.log.records()
+        if records:
+            require_active(records, [self.key])
+        self.finish_cut_off(store)
+
+    def _require_valid(self, certificate: Certificate) -> None:
         """Refuse a certificate that is not valid now: what it signs would never verify."""
-        certificate = self.key.certificate
         if not certificate.valid_at(self.clock()):
             raise KeyFileError(
                 f"the signing key's certificate is not valid at {self.now()}",
@@ -147,24 +156,33 @@ class Sealer:
         log had in use before: what it signed since could not be told apart.
         """
         fingerprint = new.certificate.fingerprint
-        self._require_valid()
+        self._require_valid(new.certificate)
         self.finish_cut_off(store)
-        records = store.log.records()
-        if fingerprint in known_certificates(records) and fingerprint not in active_keys(records):
-            raise KeyFileError(
-                "this key was in use in this log before, and cannot come back",
-                where=f"certificate {fingerprint[:16]}",
-                mend="Make a new key.",
-            )
+        replaced = self.key.certificate.fingerprint if replace else None
+        known = store.log.find(KEY, fingerprint)
+        if known is not None:
+            return self._added_before(store, known, replaced)
         _announce(store, KEY, fingerprint)
         for key in (self.key, new):  # an empty log begins with this one
             store.keep_certificate(key.certificate)
         entry = {"kind": KEY, "id": fingerprint, "time": self.now()}
-        if replace:
-            entry["replaces"] = self.key.certificate.fingerprint
+        if replaced is not None:
+            entry["replaces"] = replaced
         record = store.log.append(entry, [self.key, new], self.stamp, first=self._first())
         store.objects.discard(_announcement(KEY, fingerprint))
         return record
+
+    def _added_before(self, store: Store, known: LogRecord, replaced: str | None) -> LogRecord:
+        """Return the record of the same hand-over, cut off or not. Raises KeyFileError."""
+        is_same = known.entry.get("replaces") == replaced
+        if not is_same or known.id not in active_keys(store.log.records()):
+            raise KeyFileError(
+                "this log named that key before: a key comes once, and cannot come back",
+                where=f"certificate {known.id[:16]}",
+                mend="Sign with it where it is in use, or make a new key.",
+            )
+        store.objects.discard(_announcement(KEY, known.id))
+        return known
 
     def revoke(
         self, store: Store, fingerprint: str, *, since: datetime.datetime, reason: str
@@ -174,8 +192,7 @@ class Sealer:
         Raises KeyFileError when the log never knew such a key, and when it is the only one in
         use: it must hand over first, as without a key nothing could follow.
         """
-        self._require_valid()
-        self.finish_cut_off(store)
+        self.begin(store)
         if fingerprint not in known_certificates(store.log.records()):
             raise KeyFileError(
                 "the log knows no such key",

@@ -20,6 +20,7 @@ from evidence.errors import AuditpackError, VerificationError
 from evidence.faults import LogState, VerificationReport
 from evidence.keys import Certificate
 from evidence.log import FOLDER, KEY, REVOCATION, LogRecord, read_record, record_index, record_name
+from evidence.manifest import check_canonical
 from evidence.merkle import MerkleTree
 from evidence.timestamps import check_timestamp
 
@@ -170,13 +171,16 @@ def _check_signers(
     chosen = [certificates[fingerprint] for fingerprint in signers]
     try:
         record.envelope.verify([one.verification_key() for one in chosen], len(chosen))
+        check_canonical(record.envelope)
         vouched = [record.signed_note.signed_by(record.checkpoint.origin, one) for one in chosen]
     except (SignatureError, AuditpackError) as error:
         return f"its signature is not valid: {error}"
     if not all(vouched) or len(record.signed_note.signatures) != len(chosen):
         return "its checkpoint is not signed by those who signed the record"
     moment = parse_time(record.time)
-    if moment is None or not all(one.valid_at(moment) for one in chosen):
+    # A key whose certificate has run out may still hand over: the new one signs as well.
+    counted = chosen[-1:] if record.kind == KEY else chosen
+    if moment is None or not all(one.valid_at(moment) for one in counted):
         return "says a time at which its signer's certificate was not valid"
     log.signers[record.index] = signers
     log.keys.update({one.fingerprint: one for one in chosen})

@@ -357,7 +357,7 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "mark", [b"", b'{"format":2,"is":"an auditpack evidence store"}', b"{}", None]
+    "mark", [b"", b'{"format":3,"is":"an auditpack evidence store"}', b"{}", None]
 )
 def test_a_format_that_is_not_known_is_not_touched(tmp_path: Path, mark: bytes | None) -> None:
     root = tmp_path / "store"
@@ -397,6 +397,7 @@ def test_what_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
     (store.root / "certificates").write_bytes(b"a file where a folder belongs")
     with pytest.raises(StoreError, match="could not be written"):
         store.keep_certificate(new_key().certificate)
+    (store.root / "incomplete").rmdir()
     (store.root / "incomplete").write_bytes(b"a file where a folder belongs")
     with pytest.raises(StoreError, match="could not be written"):
         start_run(store)
@@ -411,6 +412,6 @@ def test_publishing_never_replaces_what_is_sealed(small_store: Path, tmp_path: P
     (other / "x").write_bytes(b"other evidence")
     seal_folder(other, "snapshot", {"id": FIRST_SNAPSHOT}, new_key("Anyone"))
     with pytest.raises(StoreError, match="could not be put into place"):
-        store.publish(other, "snapshot", FIRST_SNAPSHOT)
+        store.put_folder(other, "snapshot", FIRST_SNAPSHOT)
     assert read_manifest(target).digest == before
     assert verify_store(store).ok

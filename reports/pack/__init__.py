@@ -33,7 +33,7 @@ def make_pack(view: ReportView, store: Store, sealer: Sealer) -> Path:
     as missing. Raises MissingLibrariesError without the system libraries that WeasyPrint needs,
     PackError when it cannot be rendered or signed, StoreError when it cannot be written.
     """
-    sealer.finish_cut_off(store)
+    sealer.begin(store)
     pack_id = next_pack_id(store, view.assessment.id)
     rendered = render_pack(view, store, sealer.key.certificate, pack_id)
     signed, timestamp = _signed(view, rendered.pdf, sealer)
