@@ -196,18 +196,18 @@ LIE = (
         (
             LIE + " FROM t",
             "differs",
-            "row 2 (arn:aws:s3:::small-estate-1), column versioning.status:"
+            r"row \d+ \(arn:aws:s3:::small-estate-1\), column versioning.status:"
             " sealed 'Enabled', made again 'Disabled'",
         ),
         (
             "* FROM t WHERE name <> 'small-estate-3'",
             "differs",
-            "row 4 (arn:aws:s3:::small-estate-3), column id: sealed no row, made again this row",
+            r"row \d+ \(arn:aws:s3:::small-estate-3\), column id: sealed no row, made again this",
         ),
         (
             "* EXCLUDE (tags) FROM t",
             "differs",
-            "columns differ: sealed identity STRUCT(created TIMESTAMP), made again tags MAP(",
+            r"columns differ: sealed identity STRUCT\(created TIMESTAMP\), made again tags MAP\(",
         ),
         ("* FROM t", "same rows", "the same rows in other bytes"),
     ],
@@ -240,7 +240,7 @@ def test_a_table_altered_before_it_was_signed_is_named(
     results = {table.resource_type: table for table in rebuilt.tables}
     assert results["aws_sqs_queue"].result == "identical"
     assert results["aws_s3_bucket"].result == result
-    assert results["aws_s3_bucket"].why.startswith(why)
+    assert re.match(why, results["aws_s3_bucket"].why)
     said = auditpack("rebuild", cwd=tmp_path)
     assert said.code == (5 if result == "differs" else 0)
     assert (f"aws_s3_bucket: differs: {why}" in said.out) == (result == "differs")
