@@ -16,12 +16,13 @@ from typing import Any
 
 from collectors.aws.caller import Caller
 from collectors.aws.catalogue import load_resource_types, redactor_for, shared_calls
+from collectors.aws.handlers import handler_of
 from collectors.aws.live import LiveSource
 from collectors.aws.place import home_region, place_of
 from collectors.aws.run_types import keep_types, kept_types
 from collectors.aws.session import AccountSession, AccountTarget, ClientSettings
 from collectors.aws.spec import AwsResourceType
-from collectors.aws.unit import UnitCollector
+from collectors.unit import UnitCollector
 from evidence.errors import AuditpackError, StoreError, UsageError
 from evidence.outcome import Gap, Outcome
 from evidence.snapshot import SnapshotRun
@@ -149,7 +150,9 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
         home = home_region(target.partition, target.settings.default_region)
         place = place_of(spec, target.key, target.partition, home)
         writer = UnitWriter(Path(target.run_folder), target.key)
-        return UnitCollector(spec, place, worker.caller, worker.threads, writer).collect()
+        handler = handler_of(spec.handler, worker.caller)
+        collector = UnitCollector(spec, place, worker.caller, worker.threads, writer, handler)
+        return collector.collect()
     except StoreError:
         raise
     except Exception as error:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from collectors.aws.caller import Page
+from collectors.answers import Page
 from collectors.aws.session import AccountSession
 from collectors.shape import plain
 from evidence.capture import Exchange, Redaction, capture_line, parameters_text

@@ -12,14 +12,16 @@ from typing import Any, BinaryIO, TypeVar
 
 import orjson
 
-from collectors.aws.caller import Caller, NotCollectedError, Page
+from collectors.answers import Page
+from collectors.aws.caller import Caller, NotCollectedError
 from collectors.aws.captured import MARK, Recorded, UnitCaptures
 from collectors.aws.catalogue import shared_calls
+from collectors.aws.handlers import handler_of
 from collectors.aws.parsing import AnswerReader
 from collectors.aws.place import place_of
 from collectors.aws.spec import AwsResourceType
-from collectors.aws.unit import UnitCollector
 from collectors.shape import plain
+from collectors.unit import UnitCollector
 from evidence.errors import VerificationError
 from evidence.redaction import Redactor
 from evidence.snapshot import Snapshot
@@ -126,7 +128,8 @@ class UnitReplayer:
             source = CapturedSource(captures, self._reader, place.partition, self._redactor)
             caller = Caller(source, self._shared, pause=_no_pause)
             writer = _RowsOnly(key, captures.records, file)
-            record = UnitCollector(spec, place, caller, _Inline(), writer).collect()
+            handler = handler_of(spec.handler, caller)
+            record = UnitCollector(spec, place, caller, _Inline(), writer, handler).collect()
             return ReplayedUnit(record, tuple(source.missing), tuple(captures.unused))
 
 

@@ -1,8 +1,8 @@
 """One unit of collecting: one resource type in one account and region, from calls to rows.
 
-`collect_type` is what an executor runs. It lists, enriches each item on the shared item threads,
-shapes facets, and commits captures and rows together. An error in one resource becomes a gap of
-that resource; an error in the listing becomes the unit's outcome.
+The same for every provider: who asks is a `Caller`. A unit lists, enriches each item on the shared
+item threads, shapes facets, and commits captures and rows together. An error in one resource
+becomes a gap of that resource; an error in the listing becomes the unit's outcome.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 import orjson
 
-from collectors.aws.caller import Answer, Caller
-from collectors.aws.enriching import Enriched, Enricher
-from collectors.aws.listing import Lister
-from collectors.aws.place import Place, identifier
-from collectors.aws.spec import AwsResourceType
+from collectors.answers import Answer, Caller, Handler
+from collectors.enriching import Enriched, Enricher
 from collectors.fields import FacetSpec
+from collectors.listing import Lister
+from collectors.place import Place, identifier
 from collectors.shape import absent_facet, observed_facet, search, tags_of
+from collectors.spec import ResourceTypeSpec
 from evidence.outcome import Gap, Outcome
 from evidence.typing_rows import RowValidator
 from evidence.units import UnitKey, UnitRecord
@@ -75,10 +75,16 @@ class UnitCollector:
     """Collects one unit. `threads` runs the items' calls; the unit is named by its writer."""
 
     def __init__(
-        self, spec: AwsResourceType, place: Place, caller: Caller, threads: Executor, writer: Writer
+        self,
+        spec: ResourceTypeSpec,
+        place: Place,
+        caller: Caller,
+        threads: Executor,
+        writer: Writer,
+        handler: Handler | None = None,
     ) -> None:
         self._spec, self._place, self._threads = spec, place, threads
-        self._lister = Lister(spec, place, caller, self._keep_listing)
+        self._lister = Lister(spec, place, caller, self._keep_listing, handler)
         self._enricher = Enricher(spec, place, caller)
         self._key, self._writer = writer.key, writer
         self._validator = RowValidator(spec.table_schema())
@@ -156,6 +162,8 @@ class UnitCollector:
 
     def _keep(self, answer: Answer) -> list[str]:
         """Write the captures of an answer into this unit's segment; shared ones once."""
+        if answer.references:
+            return list(answer.references)
         if not answer.shared:
             return [self._writer.keep_capture(line) for line in answer.lines]
         for line in answer.lines:
@@ -224,7 +232,7 @@ class UnitCollector:
         resource_id = identifier(self._spec.id, scope)
         name = search(self._spec.name, scope) if self._spec.name else None
         return {
-            "provider": "aws",
+            "provider": self._key.provider,
             "account": self._place.account,
             "region": region,
             "id": resource_id,

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from collectors.aws.caller import Answer, Caller
-from collectors.aws.handlers import handler_named
-from collectors.aws.place import Place, filled
-from collectors.aws.spec import AwsResourceType, ListCall
+from collectors.answers import Answer, Caller, Handler
+from collectors.place import Place
 from collectors.shape import search
+from collectors.spec import ListSpec, ResourceTypeSpec
 from evidence.outcome import Outcome
 
 
@@ -25,41 +24,44 @@ class Listed:
 class Lister:
     """Lists one resource type in one place. `keep` writes an answer's captures down.
 
-    `keep` returns the references of the captures, which the listed items then carry.
+    `keep` returns the references of the captures, which the listed items then carry. `handler`
+    lists instead of the type's calls.
     """
 
     def __init__(
         self,
-        spec: AwsResourceType,
+        spec: ResourceTypeSpec,
         place: Place,
         caller: Caller,
         keep: Callable[[Answer], tuple[str, ...]],
+        handler: Handler | None = None,
     ) -> None:
         self._spec, self._place, self._caller, self._keep = spec, place, caller, keep
+        self._handler = handler
 
     def items(self) -> Iterator[Listed | Answer]:
         """Yield items, and the answer of each listing call that did not succeed."""
         spec = self._spec
-        if spec.handler:
-            yield from self._handled(spec.handler)
+        if self._handler is not None:
+            yield from self._handled(self._handler)
         elif spec.listing is None:
             yield Listed(dict(self._place.as_dict()), ())
         else:
             yield from self._walk(spec.listing, {}, ())
 
-    def _handled(self, name: str) -> Iterator[Listed | Answer]:
-        handled = handler_named(name)(self._caller, self._place.call_region)
+    def _handled(self, handler: Handler) -> Iterator[Listed | Answer]:
+        handled = handler(self._place.call_region)
         captures = tuple(ref for answer in handled.answers for ref in self._keep(answer))
         if not handled.answers[-1].outcome.observed:
             yield handled.answers[-1]
         yield from (Listed(item, captures) for item in handled.items)
 
     def _walk(
-        self, node: ListCall, above: dict[str, Any], captures: tuple[str, ...]
+        self, node: ListSpec, above: dict[str, Any], captures: tuple[str, ...]
     ) -> Iterator[Listed | Answer]:
         """Make one listing call; `above` is what the calls before it left in scope."""
         service = node.service or self._spec.service
-        params = filled(node.params, {**above, "ctx": self._place.as_dict()})
+        params = node.parameters({**above, "ctx": self._place.as_dict()})
         for answer in self._caller.pages(node, service, self._place.call_region, params):
             here = (*captures, *self._keep(answer))
             if answer.outcome is Outcome.ABSENT:
@@ -70,7 +72,7 @@ class Lister:
             yield from self._inside(node, search(node.items, answer.data) or [], above, here)
 
     def _inside(
-        self, node: ListCall, items: list[Any], above: dict[str, Any], captures: tuple[str, ...]
+        self, node: ListSpec, items: list[Any], above: dict[str, Any], captures: tuple[str, ...]
     ) -> Iterator[Listed | Answer]:
         if node.then is None:
             for item in items:

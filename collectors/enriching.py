@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from collectors.aws.caller import Answer, Caller
-from collectors.aws.listing import Listed
-from collectors.aws.place import Place, filled
-from collectors.aws.spec import AwsResourceType, Step
+from collectors.answers import Answer, Caller
+from collectors.listing import Listed
+from collectors.place import Place
 from collectors.shape import search
+from collectors.spec import ResourceTypeSpec, StepSpec
 from evidence.outcome import Outcome
 
 
@@ -24,7 +24,7 @@ class Enriched:
 class Enricher:
     """Makes the calls of one item after the other; safe to use from many threads."""
 
-    def __init__(self, spec: AwsResourceType, place: Place, caller: Caller) -> None:
+    def __init__(self, spec: ResourceTypeSpec, place: Place, caller: Caller) -> None:
         self._spec, self._place, self._caller = spec, place, caller
 
     def enrich(self, listed: Listed) -> Enriched:
@@ -34,7 +34,7 @@ class Enricher:
             answers[step.name] = self._step(step, listed.item, answers)
         return Enriched(listed, answers)
 
-    def _step(self, step: Step, item: dict[str, Any], answers: dict[str, Answer]) -> Answer:
+    def _step(self, step: StepSpec, item: dict[str, Any], answers: dict[str, Answer]) -> Answer:
         for name in sorted(step.needs()):
             if not answers[name].outcome.observed:
                 return Answer(step.operation, answers[name].outcome, None, answers[name].detail)
@@ -48,7 +48,7 @@ class Enricher:
             return self._each(step, region, scope)
         return self._picked(step, region, scope)
 
-    def _each(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
+    def _each(self, step: StepSpec, region: str, scope: dict[str, Any]) -> Answer:
         results: list[dict[str, Any]] = []
         whole = Answer(step.operation, Outcome.OK)
         for element in search(step.each or "@", scope) or []:
@@ -64,9 +64,9 @@ class Enricher:
             results.append({"each": element, "result": answer.data})
         return replace(whole, data=results)
 
-    def _picked(self, step: Step, region: str, scope: dict[str, Any]) -> Answer:
+    def _picked(self, step: StepSpec, region: str, scope: dict[str, Any]) -> Answer:
         service = step.service or self._spec.service
-        answer = self._caller.ask(step, service, region, filled(step.params, scope))
+        answer = self._caller.ask(step, service, region, step.parameters(scope))
         if step.pick is None or answer.outcome is not Outcome.OK:
             return answer
         data = search(step.pick, answer.data)
