@@ -12,13 +12,20 @@ from collectors.shape import search
 from collectors.spec import ListSpec, ResourceTypeSpec
 from evidence.outcome import Outcome
 
+Keep = Callable[[Answer], tuple[str, ...]]
+"""Counts an answer, writes its captures down and returns their references."""
+
 
 @dataclass(frozen=True)
 class Listed:
-    """One listed item and the captures of the page that it was on."""
+    """One listed item and the captures of the page that it was on.
+
+    `unread` is the answer of a second look at the item that did not succeed: a gap of it.
+    """
 
     item: dict[str, Any]
     captures: tuple[str, ...]
+    unread: Answer | None = None
 
 
 class Lister:
@@ -33,7 +40,7 @@ class Lister:
         spec: ResourceTypeSpec,
         place: Place,
         caller: Caller,
-        keep: Callable[[Answer], tuple[str, ...]],
+        keep: Keep,
         handler: Handler | None = None,
     ) -> None:
         self._spec, self._place, self._caller, self._keep = spec, place, caller, keep

@@ -7,8 +7,8 @@ becomes a gap of that resource; an error in the listing becomes the unit's outco
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,8 +18,9 @@ import orjson
 from collectors.answers import Answer, Caller, Handler
 from collectors.enriching import Enriched, Enricher
 from collectors.fields import FacetSpec
-from collectors.listing import Lister
+from collectors.listing import Keep, Listed, Lister
 from collectors.place import Place, identifier
+from collectors.seen import SeenRows
 from collectors.shape import absent_facet, observed_facet, search, tags_of
 from collectors.spec import ResourceTypeSpec
 from evidence.outcome import Gap, Outcome
@@ -71,6 +72,18 @@ class Writer(Protocol):
         """Drop what was written."""
 
 
+class SecondLook(Protocol):
+    """Looks at listed items again before they are enriched."""
+
+    def items(
+        self, found: Iterator[Listed | Answer], keep: Keep, keep_listing: Keep
+    ) -> Iterator[Listed | Answer]:
+        """Yield what `found` yields, items as they are now.
+
+        `keep` keeps an answer for an item, `keep_listing` one that the listing itself rests on.
+        """
+
+
 class UnitCollector:
     """Collects one unit. `threads` runs the items' calls; the unit is named by its writer."""
 
@@ -82,15 +95,17 @@ class UnitCollector:
         threads: Executor,
         writer: Writer,
         handler: Handler | None = None,
+        second_look: SecondLook | None = None,
     ) -> None:
         self._spec, self._place, self._threads = spec, place, threads
+        self._second_look = second_look
         self._lister = Lister(spec, place, caller, self._keep_listing, handler)
         self._enricher = Enricher(spec, place, caller)
         self._key, self._writer = writer.key, writer
         self._validator = RowValidator(spec.table_schema())
         self._tally = _Tally()
         self._kept: dict[bytes, str] = {}
-        self._seen: dict[str, bytes] = {}
+        self._seen = SeenRows()
 
     def collect(self) -> UnitRecord:
         """Collect and commit the unit; on an unforeseen error nothing of it is kept."""
@@ -141,7 +156,7 @@ class UnitCollector:
         """List and enrich, with a bounded number of items in flight; return how listing went."""
         waiting: deque[Future[Enriched]] = deque()
         outcome, detail = Outcome.OK, ""
-        for found in self._lister.items():
+        for found in self._listed():
             if isinstance(found, Answer):
                 outcome, detail = found.outcome, found.detail
                 continue
@@ -152,13 +167,22 @@ class UnitCollector:
             self._finish(waiting.popleft().result())
         return outcome, detail
 
+    def _listed(self) -> Iterator[Listed | Answer]:
+        found = self._lister.items()
+        if self._second_look is None:
+            return found
+        return self._second_look.items(found, self._keep_counted, self._keep_listing)
+
     # Captures
 
     def _keep_listing(self, answer: Answer) -> tuple[str, ...]:
-        self._tally.count(answer)
-        references = tuple(self._keep(answer))
+        references = self._keep_counted(answer)
         self._tally.listing.extend(references)
         return references
+
+    def _keep_counted(self, answer: Answer) -> tuple[str, ...]:
+        self._tally.count(answer)
+        return tuple(self._keep(answer))
 
     def _keep(self, answer: Answer) -> list[str]:
         """Write the captures of an answer into this unit's segment; shared ones once."""
@@ -213,11 +237,10 @@ class UnitCollector:
         One that is listed again with another content, or without an id, becomes a gap.
         """
         content = {name: value for name, value in row.items() if name != "captures"}
-        digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
-        known = self._seen.setdefault(row["id"], digest)
-        if row["id"] and known is digest:
+        known = self._seen.seen(row["id"], orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+        if row["id"] and known is None:
             return True
-        if not row["id"] or known != digest:
+        if not row["id"] or not known:
             what = "listed twice, differently" if row["id"] else "the answer holds no id"
             captures = tuple(row["captures"][next(iter(self._spec.facets))])
             more = {"resource_id": row["id"] or row["name"], "captures": captures}
@@ -286,7 +309,8 @@ class UnitCollector:
                     captures=tuple(row["captures"][item.facet]),
                 )
             )
-        for name, answer in done.answers.items():
+        unread = [] if done.listed.unread is None else [("list", done.listed.unread)]
+        for name, answer in (*unread, *done.answers.items()):
             if not answer.outcome.observed:
                 self._tally.gaps.append(
                     self._gap(

@@ -7,6 +7,7 @@ bulk for all subscriptions), `arm` (a path of Azure Resource Manager, with its `
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -30,6 +31,7 @@ ARM = "arm"
 GRAPH = "graph"
 
 _STEP_REFERENCE = re.compile(r"\bsteps\.([a-z][a-z0-9_]*)")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_.]+)\}")
 _API_VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-preview)?$")
 _TABLES = (
     "resources",
@@ -50,6 +52,11 @@ _TABLES = (
     "servicehealthresources",
 )
 """Source: Azure Resource Graph, supported tables."""
+
+
+def _as_text(value: Any) -> Any:
+    """Return an api version as text: YAML takes one without quotes for a date."""
+    return value.isoformat() if type(value) is datetime.date else value
 
 
 class Call(Strict):
@@ -74,6 +81,8 @@ class Call(Strict):
     absent: tuple[str, ...] = ()
     not_enabled: tuple[str, ...] = ()
     needs_permission: str = ""
+
+    _api = field_validator("api", mode="before")(_as_text)
 
     @model_validator(mode="after")
     def _goes_to_one_place(self) -> Call:
@@ -159,6 +168,11 @@ class Step(Call):
         texts = [self.when or "", self.each or "", *self.templates()]
         return {name for text in texts for name in _STEP_REFERENCE.findall(text)}
 
+    def is_for_item(self) -> bool:
+        """Whether what it asks depends on the resource, so that no two ask alike."""
+        filled = {name for text in self.templates() for name in _PLACEHOLDER.findall(text)}
+        return bool(filled - {"account"}) or self.each is not None
+
 
 class Redact(Strict):
     """A path in the answer of a call that is always taken out; `of` is `list` or a step's name."""
@@ -177,6 +191,8 @@ class Reread(Strict):
     """The GET that reads a listed resource again, since Resource Graph may be behind."""
 
     api: str
+
+    _api = field_validator("api", mode="before")(_as_text)
 
     @field_validator("api")
     @classmethod
