@@ -24,6 +24,7 @@ from evidence.yaml_files import load_model
 
 if TYPE_CHECKING:
     from collectors.aws.engine import AwsScope
+    from collectors.azure.engine import AzureScope
 
 CONFIG_NAME = "auditpack.yaml"
 OWN_FOLDER = "auditpack.d"
@@ -59,6 +60,59 @@ class AwsConfig(_Strict):
     def _some(cls, value: tuple[AwsAccountConfig, ...]) -> tuple[AwsAccountConfig, ...]:
         if not value:
             raise ValueError("name at least one account, or leave `accounts` out")
+        return value
+
+
+class AzureTenantConfig(_Strict):
+    """An Entra tenant in scope, and its subscriptions: none named means every visible one.
+
+    `credential` says how to log in; `default` takes what the environment has. Secrets are never
+    written here: `client_secret_variable` names the environment variable that holds one.
+    """
+
+    id: str = Field(default="", pattern=r"^[0-9A-Za-z.-]*$")
+    name: str = ""
+    subscriptions: tuple[str, ...] = ()
+    credential: Literal[
+        "default",
+        "environment",
+        "client_secret",
+        "certificate",
+        "managed_identity",
+        "workload_identity",
+        "cli",
+    ] = "default"
+    client_id: str = ""
+    client_secret_variable: str = "AZURE_CLIENT_SECRET"
+    certificate: str = ""
+
+
+class AzureConfig(_Strict):
+    """What to read in Azure and Entra ID, and where Azure is.
+
+    `reread` reads resources again that Resource Graph listed, since that may be behind. The
+    endpoints are those of `cloud` where they are not given; `ca_file` holds certificates to trust
+    besides the usual ones.
+    """
+
+    tenants: tuple[AzureTenantConfig, ...] = (AzureTenantConfig(),)
+    types: tuple[str, ...] = ()
+    exclude_types: tuple[str, ...] = ()
+    threads: int = Field(default=32, ge=1, le=256)
+    max_attempts: int = Field(default=5, ge=1, le=20)
+    requests_per_second: float = Field(default=100.0, gt=0)
+    reread: bool = True
+    cloud: Literal["public", "us-government", "china"] = "public"
+    authority: str = ""
+    arm_endpoint: str = ""
+    graph_endpoint: str = ""
+    ca_file: str = ""
+
+    @field_validator("tenants")
+    @classmethod
+    def _some(cls, value: tuple[AzureTenantConfig, ...]) -> tuple[AzureTenantConfig, ...]:
+        if not value:
+            raise ValueError("name at least one tenant, or leave `tenants` out")
         return value
 
 
@@ -129,6 +183,7 @@ class Config(_Strict):
     period: PeriodConfig | None = None
     owner_tags: tuple[str, ...] = ("Owner", "owner", "Team", "team")
     aws: AwsConfig = AwsConfig()
+    azure: AzureConfig | None = None
     signing: SigningConfig = SigningConfig()
     memory_limit: str = Field(default="2GB", pattern=r"^\d+ ?[KMGT]i?B$")
 
@@ -158,6 +213,59 @@ class Config(_Strict):
             settings=settings,
             threads=aws.threads,
         )
+
+    def providers(self) -> tuple[str, ...]:
+        """Return the providers that the configuration names; AWS where it names none."""
+        named = ["aws"] if "aws" in self.model_fields_set else []
+        named += ["azure"] if self.azure is not None else []
+        return tuple(named) or ("aws",)
+
+    def azure_scope(self, type_folders: tuple[str, ...] = ()) -> AzureScope:
+        """Return what the Azure collector is to read."""
+        from collectors.azure.clouds import AzureSettings
+        from collectors.azure.credentials import CredentialTarget
+        from collectors.azure.engine import AzureScope
+        from collectors.azure.session import TenantTarget
+
+        azure = self.azure or AzureConfig()
+        settings = AzureSettings(
+            cloud=azure.cloud,
+            authority=_or_variable(azure.authority, "AUTHORITY"),
+            arm_endpoint=_or_variable(azure.arm_endpoint, "ARM_ENDPOINT"),
+            graph_endpoint=_or_variable(azure.graph_endpoint, "GRAPH_ENDPOINT"),
+            ca_file=_or_variable(azure.ca_file, "CA_FILE"),
+            max_attempts=azure.max_attempts,
+            connections=azure.threads + 16,
+            requests_per_second=azure.requests_per_second,
+            reread=azure.reread,
+        )
+        tenants = tuple(
+            TenantTarget(
+                tenant.id,
+                tenant.name,
+                tenant.subscriptions,
+                CredentialTarget(
+                    tenant.credential,
+                    tenant.client_id,
+                    tenant.client_secret_variable,
+                    tenant.certificate,
+                ),
+            )
+            for tenant in azure.tenants
+        )
+        return AzureScope(
+            tenants=tenants,
+            types=azure.types,
+            exclude_types=azure.exclude_types,
+            type_folders=type_folders,
+            settings=settings,
+            threads=azure.threads,
+        )
+
+
+def _or_variable(value: str, name: str) -> str:
+    """Return AUDITPACK_AZURE_<name> where it is set, else the configured value."""
+    return os.environ.get(f"AUDITPACK_AZURE_{name}") or value
 
 
 def _default_region(regions: tuple[str, ...]) -> str:

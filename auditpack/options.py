@@ -62,10 +62,9 @@ class Context:
 
     def schemas(self) -> dict[str, TableSchema]:
         """Return the table schemas of every resource type."""
-        from collectors.aws.catalogue import load_resource_types
+        from collectors.catalogue import load_schemas
 
-        specs = load_resource_types(Path(folder) for folder in self.type_folders)
-        return {name: spec.table_schema() for name, spec in specs.items()}
+        return load_schemas(Path(folder) for folder in self.type_folders)
 
     def sealer(self) -> Sealer:
         """Return what seals: the signing key, this machine's clock, and the timestamp authority."""

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from collectors.aws.run_types import spec_as_json, specs_as_json
-from collectors.aws.spec import AwsResourceType
 from collectors.rebuilding import DIFFERS, Rebuilt, TableResult
+from collectors.run_types import AnyResourceType, spec_as_json, specs_as_json
 from evidence.canonical import digest_of, sha256_hex
 from evidence.files import write_atomically
 from evidence.sealing import Sealer
@@ -31,7 +30,7 @@ def seal_derivation(
     store: Store,
     sealer: Sealer,
     rebuilt: Rebuilt,
-    types: Mapping[str, AwsResourceType],
+    types: Mapping[str, AnyResourceType],
     work: Path,
     tool: str,
 ) -> tuple[str, bool]:
@@ -62,7 +61,7 @@ def seal_derivation(
 def _predicate(
     rebuilt: Rebuilt,
     tables: list[TableResult],
-    used: Mapping[str, AwsResourceType],
+    used: Mapping[str, AnyResourceType],
     tool: str,
 ) -> dict[str, Any]:
     snapshot = rebuilt.snapshot

@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
-from collectors.aws.replaying import ReplayedUnit, UnitReplayer
-from collectors.aws.run_types import specs_from_json, versions_here, versions_in
-from collectors.aws.spec import AwsResourceType
+from collectors.aws.replaying import UnitReplayer
+from collectors.azure.replaying import AzureReplayer
+from collectors.replaying import ReplayedUnit
+from collectors.run_types import (
+    AnyResourceType,
+    only_aws,
+    only_azure,
+    specs_from_json,
+    versions_here,
+    versions_in,
+)
 from evidence.comparing import first_difference
 from evidence.errors import AuditpackError, StoreError, VerificationError
 from evidence.files import sha256_of_file
@@ -24,7 +32,7 @@ from evidence.redaction import Redactor
 from evidence.schema import TableSchema
 from evidence.snapshot import SPECS_FILE, Snapshot
 from evidence.tables import write_table
-from evidence.units import UnitRecord
+from evidence.units import UnitKey, UnitRecord
 
 IDENTICAL = "identical"
 SAME_ROWS = "same rows"
@@ -102,7 +110,14 @@ class Rebuilt:
         }
 
 
-def sealed_types(snapshot: Snapshot) -> dict[str, AwsResourceType]:
+class Replayer(Protocol):
+    """Makes units of one provider again."""
+
+    def replay(self, key: UnitKey, rows: Path) -> ReplayedUnit:
+        """Write the rows of a unit as JSON lines to `rows` and return what came of it."""
+
+
+def sealed_types(snapshot: Snapshot) -> dict[str, AnyResourceType]:
     """Return the resource types that a snapshot's tables were shaped by. Raises StoreError."""
     return specs_from_json(_specs(snapshot), where=str(snapshot.folder / SPECS_FILE))
 
@@ -122,7 +137,7 @@ def rebuild(
     snapshot: Snapshot,
     manifest: Manifest,
     work: Path,
-    types: Mapping[str, AwsResourceType] | None = None,
+    types: Mapping[str, AnyResourceType] | None = None,
     redactor: Redactor | None = None,
     on_unit: Callable[[UnitRecord], None] = lambda _: None,
 ) -> Rebuilt:
@@ -137,12 +152,15 @@ def rebuild(
     recorded = sealed_types(snapshot)
     chosen = {**recorded, **(types or {})}
     chosen = {name: spec for name, spec in chosen.items() if name in recorded}
-    replayer = UnitReplayer(snapshot, chosen, recorded, redactor)
+    replayers: dict[str, Replayer] = {
+        "aws": UnitReplayer(snapshot, only_aws(chosen), only_aws(recorded), redactor),
+        "azure": AzureReplayer(snapshot, only_azure(chosen), only_azure(recorded), redactor),
+    }
     rebuilt = Rebuilt(snapshot, versions=_other_versions(_specs(snapshot)))
     for name in sorted(snapshot.schemas):
         units = [unit for unit in snapshot.units if unit.key.resource_type == name]
         table = _Table(snapshot, name, work, chosen.get(name), compare_units=types is None)
-        result = table.make(replayer, units, rebuilt, on_unit)
+        result = table.make(replayers, units, rebuilt, on_unit)
         sealed_sha256, _ = manifest.files.get(f"tables/{name}.parquet", ("", 0))
         rebuilt.tables.append(_compared(result, snapshot.table(name), sealed_sha256))
     return rebuilt
@@ -179,12 +197,12 @@ class _Table:
     snapshot: Snapshot
     name: str
     work: Path
-    spec: AwsResourceType | None
+    spec: AnyResourceType | None
     compare_units: bool
 
     def make(
         self,
-        replayer: UnitReplayer,
+        replayers: Mapping[str, Replayer],
         units: Sequence[UnitRecord],
         rebuilt: Rebuilt,
         on_unit: Callable[[UnitRecord], None],
@@ -201,7 +219,7 @@ class _Table:
                 continue
             rows.append(self.work / f"{self.name}-{number}.jsonl")
             try:
-                replayed = replayer.replay(unit.key, rows[-1])
+                replayed = replayers[unit.key.provider].replay(unit.key, rows[-1])
             except OSError as error:
                 raise StoreError(
                     f"the rows could not be written: {error.strerror or error}",

@@ -28,6 +28,11 @@ class _Functions(jmespath.functions.Functions):
         """after_last(text, separator): what follows the last separator, or the whole text."""
         return None if text is None else text.rpartition(separator)[2]
 
+    @jmespath.functions.signature({"types": ["string", "null"]})
+    def _func_lower(self, text: str | None) -> str | None:
+        """lower(text): in lower case, for ids that a cloud writes in any."""
+        return None if text is None else text.lower()
+
 
 _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
@@ -38,7 +43,7 @@ def _compiled(expression: str) -> ParsedResult:
 
 
 def search(expression: str, value: Any) -> Any:
-    """Evaluate JMESPath `expression` over `value`; `after_last(text, separator)` is ours."""
+    """Evaluate JMESPath `expression` over `value`; `after_last` and `lower` are ours."""
     return _compiled(expression).search(value, options=_OPTIONS)
 
 

@@ -86,9 +86,10 @@ def fact_values(
             insert_rows(database, schemas[fact.subject], [subject])
         for name in fact.reads:
             region = _region_of(schemas[name], subject)
+            provider = quoted(schemas[fact.subject].provider)
             observed = "false" if name in example.unread else "true"
             database.execute(
-                f"INSERT INTO units VALUES ('aws', {quoted(subject['account'])},"
+                f"INSERT INTO units VALUES ({provider}, {quoted(subject['account'])},"
                 f" {quoted(region)}, {quoted(name)}, {observed}, 'denied', [])"
             )
         materialise(database, fact)

@@ -122,6 +122,7 @@ def _resource(schema: TableSchema, catalogue: Catalogue) -> dict[str, Any]:
         "resource": schema.resource_type,
         "title": schema.title,
         "native_type": schema.native_type,
+        "provider": schema.provider,
         "scope": schema.scope,
         "facets": {
             facet.name: {

@@ -19,24 +19,31 @@ def lint(context: Context) -> None:
     never passes or fails (knock-out and vacuous tests). Exits with 2 when something is wrong.
     """
     from collectors.aws.catalogue import load_resource_types, truncating_calls
+    from collectors.azure.catalogue import calls_without_action
+    from collectors.azure.catalogue import load_resource_types as load_azure_types
     from controls.gate import check_catalogue
     from controls.hygiene import hygiene_problems
     from controls.problems import Problem
 
-    specs = load_resource_types(Path(folder) for folder in context.type_folders)
-    schemas = {name: spec.table_schema() for name, spec in specs.items()}
+    folders = [Path(folder) for folder in context.type_folders]
+    aws, azure = load_resource_types(folders), load_azure_types(folders)
+    schemas = context.schemas()
     catalogue = context.catalogue()
     problems = check_catalogue(catalogue, schemas)
     problems.extend(hygiene_problems(catalogue))
     problems.extend(
         Problem(call, "the answer could be cut short: it has a token and no paging", "Add `page:`.")
-        for call in truncating_calls(list(specs.values()))
+        for call in truncating_calls(list(aws.values()))
+    )
+    problems.extend(
+        Problem(call, "which permission it needs cannot be read off its path", "Add `actions:`.")
+        for call in calls_without_action(azure.values())
     )
     out = context.output.results()
     for problem in problems:
         out.print(f"[red]{problem.where}[/red]\n  {problem.what}  {problem.mend}", soft_wrap=True)
     counts = (
-        f"{len(specs)} resource types, {len(catalogue.checks)} checks, {len(catalogue.facts)}"
+        f"{len(schemas)} resource types, {len(catalogue.checks)} checks, {len(catalogue.facts)}"
         f" facts, {len(catalogue.controls)} controls, {len(catalogue.frameworks)} frameworks"
     )
     out.print(f"{counts}: {f'{len(problems)} problems' if problems else 'all sound'}")
@@ -45,7 +52,7 @@ def lint(context: Context) -> None:
             "problems": [
                 {"where": item.where, "what": item.what, "mend": item.mend} for item in problems
             ],
-            "resource_types": len(specs),
+            "resource_types": len(schemas),
             "checks": len(catalogue.checks),
             "facts": len(catalogue.facts),
             "controls": len(catalogue.controls),

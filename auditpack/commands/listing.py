@@ -80,6 +80,7 @@ def _resources(context: Context) -> list[dict[str, Any]]:
     return [
         {
             "type": name,
+            "provider": schema.provider,
             "scope": schema.scope,
             "facets": len(schema.facets),
             "checks": sum(check.resource == name for check in catalogue.checks.values()),

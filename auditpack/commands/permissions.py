@@ -46,3 +46,46 @@ def aws(context: Context, *, kind: str, split: bool) -> None:
             f"{length} characters: too long for one managed policy ({LONGEST_MANAGED_POLICY})."
             " Attach it to the role as an inline policy, or use --split."
         )
+
+
+@permissions.command()
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "az", "terraform"]),
+    default="json",
+    show_default=True,
+)
+@common_options
+def azure(context: Context, *, kind: str) -> None:
+    """Print the custom role and the Microsoft Graph permissions, derived from the types in scope.
+
+    As JSON, as commands of `az`, or as Terraform. The role is for the configured subscriptions;
+    where none is configured, for the root management group of the tenant.
+    """
+    from collectors.azure.permissions import (
+        as_commands,
+        as_document,
+        as_terraform,
+        required_permissions,
+    )
+
+    scope = context.config.azure_scope(context.type_folders)
+    needed = required_permissions(scope.chosen_types().values())
+    scopes = _scopes(context)
+    if kind == "json":
+        click.echo(json.dumps(as_document(needed, scopes), indent=2))
+        return
+    click.echo((as_commands if kind == "az" else as_terraform)(needed, scopes), nl=False)
+
+
+def _scopes(context: Context) -> list[str]:
+    """Return where the role is to be assigned."""
+    from auditpack.config import AzureConfig
+
+    found = []
+    for tenant in (context.config.azure or AzureConfig()).tenants:
+        named = [f"/subscriptions/{item}" for item in tenant.subscriptions]
+        root = tenant.id or "TENANT_ID"
+        found += named or [f"/providers/Microsoft.Management/managementGroups/{root}"]
+    return found

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from collectors.aws.spec import AwsResourceType
     from collectors.rebuilding import Rebuilt
+    from collectors.run_types import AnyResourceType
     from evidence.redaction import Redactor
     from evidence.snapshot import Snapshot
     from evidence.store import Store
@@ -75,15 +75,15 @@ def _derive(context: Context, name: str) -> None:
 
     from auditpack import __version__
     from auditpack.signing import redaction_key
-    from collectors.aws.catalogue import load_resource_types, redactor_for
+    from collectors.catalogue import load_types, redactor_for
     from collectors.deriving import derived_tables, seal_derivation
     from evidence.snapshot import Snapshot
     from evidence.workspaces import workspace
 
     store, sealer = context.store(), context.sealer()
     snapshot = Snapshot.open(store, name)
-    types = load_resource_types(Path(folder) for folder in context.type_folders)
-    redactor = redactor_for(types.values(), redaction_key(context.config))
+    types = load_types(Path(folder) for folder in context.type_folders)
+    redactor = redactor_for(types, redaction_key(context.config))
     derivation, new = "", False
     with workspace(store.incomplete(), f"derivation-of-{snapshot.id}") as folder:
         rebuilt = _rebuilt(context, store, snapshot, folder, types, redactor)
@@ -105,7 +105,7 @@ def _rebuilt(
     store: Store,
     snapshot: Snapshot,
     work: Path,
-    types: Mapping[str, AwsResourceType] | None = None,
+    types: Mapping[str, AnyResourceType] | None = None,
     redactor: Redactor | None = None,
 ) -> Rebuilt:
     """Make the tables again and show how far it is."""

@@ -6,7 +6,7 @@ import json
 
 import click
 
-KINDS = ["check", "fact", "control", "framework", "resource", "config"]
+KINDS = ["check", "fact", "control", "framework", "resource", "azure-resource", "config"]
 
 
 @click.command()
@@ -22,6 +22,7 @@ def schema_text(kind: str) -> str:
 
     from auditpack.config import Config
     from collectors.aws.spec import AwsResourceType
+    from collectors.azure.spec import AzureResourceType
     from controls.models import Check, Control, Fact, Framework
 
     models: dict[str, type[BaseModel]] = {
@@ -30,6 +31,7 @@ def schema_text(kind: str) -> str:
         "control": Control,
         "framework": Framework,
         "resource": AwsResourceType,
+        "azure-resource": AzureResourceType,
         "config": Config,
     }
     document = models[kind].model_json_schema(by_alias=True)

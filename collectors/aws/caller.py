@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
+from collectors.answers import Answer, Page
 from collectors.aws.models import is_offered, operation_model, paginator_config
 from collectors.aws.outcomes import classify, error_code, is_throttle
 from collectors.aws.spec import Call
@@ -29,33 +30,6 @@ from evidence.outcome import Outcome
 _ROUNDS = 6
 _FIRST_PAUSE = 1.0
 _LONGEST_DETAIL = 300
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of a call. `data` is plain JSON data, redacted; `lines` the captures, as bytes.
-
-    `detail` is the cloud's error code and message where the outcome is not ok. `shared` says that
-    several resource types may use this answer, `reused` that it was made for another one before.
-    """
-
-    operation: str
-    outcome: Outcome
-    data: Any = None
-    detail: str = ""
-    lines: tuple[bytes, ...] = ()
-    redactions: int = 0
-    shared: bool = False
-    reused: bool = False
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of an answer: plain data (None where there was no answer), and its captures."""
-
-    data: Any
-    lines: tuple[bytes, ...] = ()
-    redactions: int = 0
 
 
 class NotCollectedError(Exception):

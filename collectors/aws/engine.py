@@ -16,12 +16,13 @@ from typing import Any
 
 from collectors.aws.caller import Caller
 from collectors.aws.catalogue import load_resource_types, redactor_for, shared_calls
+from collectors.aws.handlers import handler_of
 from collectors.aws.live import LiveSource
 from collectors.aws.place import home_region, place_of
-from collectors.aws.run_types import keep_types, kept_types
 from collectors.aws.session import AccountSession, AccountTarget, ClientSettings
 from collectors.aws.spec import AwsResourceType
-from collectors.aws.unit import UnitCollector
+from collectors.run_types import keep_types, kept_types, only_aws
+from collectors.unit import UnitCollector
 from evidence.errors import AuditpackError, StoreError, UsageError
 from evidence.outcome import Gap, Outcome
 from evidence.redaction import Redactor
@@ -116,7 +117,7 @@ class _Worker:
 @functools.lru_cache(maxsize=1)
 def _types_of_run(run_folder: str) -> dict[str, AwsResourceType]:
     """The resource types that a run was started with: read once a process, not once an account."""
-    return kept_types(Path(run_folder))
+    return only_aws(kept_types(Path(run_folder)))
 
 
 _interrupted = threading.Event()
@@ -150,7 +151,9 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
         home = home_region(target.partition, target.settings.default_region)
         place = place_of(spec, target.key, target.partition, home)
         writer = UnitWriter(Path(target.run_folder), target.key)
-        return UnitCollector(spec, place, worker.caller, worker.threads, writer).collect()
+        handler = handler_of(spec.handler, worker.caller)
+        collector = UnitCollector(spec, place, worker.caller, worker.threads, writer, handler)
+        return collector.collect()
     except StoreError:
         raise
     except Exception as error:
@@ -211,12 +214,15 @@ def _account_in(role_arn: str) -> str:
     return parts[4] if len(parts) > 4 else ""
 
 
-def open_accounts(scope: AwsScope) -> list[OpenedAccount]:
-    """Open every account of the scope. Raises the first failure when none can be opened."""
+def open_accounts(scope: AwsScope, *, required: bool = True) -> list[OpenedAccount]:
+    """Open every account of the scope.
+
+    With `required`, raises the first failure when none can be opened.
+    """
     with ThreadPoolExecutor(min(16, len(scope.accounts))) as threads:
         opened = list(threads.map(lambda target: open_account(target, scope), scope.accounts))
     failures = [account.failure for account in opened if account.failure is not None]
-    if failures and len(failures) == len(opened):
+    if required and failures and len(failures) == len(opened):
         raise failures[0]
     seen: set[str] = set()
     for account in opened:
@@ -281,7 +287,7 @@ def collect(
     evidence cannot be written; what was committed stays.
     """
     committed = run.committed()
-    total, done = len(targets), len(committed)
+    total, done = len(targets), sum(target.key in committed for target in targets)
     pool = executor or ThreadPoolExecutor(units_at_once, thread_name_prefix="unit")
     _interrupted.clear()
     try:

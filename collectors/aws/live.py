@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
-from collectors.aws.caller import Page
+from collectors.answers import Page
 from collectors.aws.session import AccountSession
+from collectors.capturing import CaptureMaker
 from collectors.shape import plain
-from evidence.capture import Exchange, Redaction, capture_line, parameters_text
+from evidence.capture import Exchange
 from evidence.redaction import Redactor
 
 
@@ -19,7 +18,8 @@ class LiveSource:
     """What an account answers. Secrets are taken out before anything is handed on."""
 
     def __init__(self, session: AccountSession, redactor: Redactor) -> None:
-        self.session, self._redactor = session, redactor
+        self.session = session
+        self._maker = CaptureMaker("aws", session.account, redactor)
 
     @property
     def partition(self) -> str:
@@ -36,65 +36,10 @@ class LiveSource:
 
     def clean(self, text: str) -> str:
         """Return an error's text without secrets."""
-        return self._redactor.redact_text(text)[0]
+        return self._maker.clean(text)
 
     def page(self, service: str, exchanges: Sequence[Exchange], response: Any) -> Page:
         """Redact an answer and turn its exchanges into capture lines; the last is the answer."""
-        data: Any = None
-        redacted: list[Redaction] = []
-        if response is not None:
-            operation = exchanges[-1].operation if exchanges else ""
-            data, redacted = self._redactor.redact((service, operation), plain(response))
-        lines, redactions = [], 0
-        for index, exchange in enumerate(exchanges):
-            is_answer = response is not None and index == len(exchanges) - 1
-            body, found = self._body(exchange, data if is_answer else None, redacted)
-            line, beside = self._line(service, exchange, body, found)
-            redactions += len(found) + beside
-            lines.append(line)
-        return Page(data, tuple(lines), redactions)
-
-    def _body(
-        self, exchange: Exchange, data: Any, redacted: list[Redaction]
-    ) -> tuple[str | None, list[Redaction]]:
-        """Return the replacement of the body where a secret was in it, and what was taken out."""
-        if data is not None and redacted:
-            return _as_text(data), redacted
-        text, found = self._redactor.redact_text(exchange.body.decode(errors="replace"))
-        if not found:
-            return None, []
-        # An answer may hold members that this SDK does not know yet: then what it knows is kept.
-        return (text if data is None else _as_text(data)), found
-
-    def _line(
-        self, service: str, exchange: Exchange, body: str | None, found: list[Redaction]
-    ) -> tuple[bytes, int]:
-        """Return the capture line, and how many secrets stood in the answer's headers."""
-        parameters, _ = self._redactor.redact_text(parameters_text(exchange.parameters))
-        headers, beside = {}, []
-        for name, value in exchange.headers.items():
-            headers[name], here = self._redactor.redact_text(value, f"header {name}")
-            beside.extend(here)
-        line = capture_line(
-            replace(
-                exchange,
-                headers=headers,
-                url=self.clean(exchange.url),
-                error_detail=self.clean(exchange.error_detail),
-            ),
-            provider="aws",
-            account=self.session.account,
-            service=service,
-            redacted_body=body,
-            redactions=[*found, *beside],
-            parameters=parameters,
-        )
-        return line, len(beside)
-
-
-def _as_text(data: Any) -> str:
-    """Return a parsed answer as JSON with its members in the cloud's order.
-
-    That order is part of the answer: maps in the tables keep it.
-    """
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        operation = exchanges[-1].operation if exchanges else ""
+        answer = None if response is None else plain(response)
+        return self._maker.page(service, exchanges, answer, (service, operation))

@@ -17,10 +17,10 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from collectors.aws.limiter import TokenBucket
 from collectors.aws.models import parsed_headers
 from collectors.aws.outcomes import THROTTLED
 from collectors.aws.readonly import refuse_unless_reading
+from collectors.limiter import TokenBucket
 from evidence.capture import Exchange
 
 _CONTEXT_KEY = "auditpack"

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
-import orjson
-
-from collectors.aws.caller import Caller, NotCollectedError, Page
-from collectors.aws.captured import MARK, Recorded, UnitCaptures
+from collectors.answers import Page
+from collectors.aws.caller import Caller, NotCollectedError
 from collectors.aws.catalogue import shared_calls
+from collectors.aws.handlers import handler_of
 from collectors.aws.parsing import AnswerReader
 from collectors.aws.place import place_of
 from collectors.aws.spec import AwsResourceType
-from collectors.aws.unit import UnitCollector
+from collectors.captured import Recorded, UnitCaptures
+from collectors.replaying import Inline, ReplayedUnit, RowsOnly, no_pause, with_marks
 from collectors.shape import plain
+from collectors.unit import UnitCollector
 from evidence.errors import VerificationError
 from evidence.redaction import Redactor
 from evidence.snapshot import Snapshot
-from evidence.units import UnitKey, UnitRecord
+from evidence.units import UnitKey
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class ReplayedUnit:
-    """A unit as its captures say it was. `missing` are calls that no capture answers."""
-
-    record: UnitRecord
-    missing: tuple[str, ...]
-    unused: tuple[str, ...]
 
 
 class CapturedSource:
@@ -79,7 +69,7 @@ class CapturedSource:
         data = None if response is None else plain(response)
         if self._redactor is not None and response is not None:
             redacted, _ = self._redactor.redact(self._operation, data)
-            data = _with_marks(redacted, data)
+            data = with_marks(redacted, data)
         return Page(data, tuple(recorded.reference.encode() for recorded in exchanges))
 
 
@@ -124,54 +114,8 @@ class UnitReplayer:
         with tempfile.TemporaryFile() as scratch, rows.open("wb") as file:
             captures = UnitCaptures(segment, key.path, self._declared, scratch)
             source = CapturedSource(captures, self._reader, place.partition, self._redactor)
-            caller = Caller(source, self._shared, pause=_no_pause)
-            writer = _RowsOnly(key, captures.records, file)
-            record = UnitCollector(spec, place, caller, _Inline(), writer).collect()
+            caller = Caller(source, self._shared, pause=no_pause)
+            writer = RowsOnly(key, captures.records, file)
+            handler = handler_of(spec.handler, caller)
+            record = UnitCollector(spec, place, caller, Inline(), writer, handler).collect()
             return ReplayedUnit(record, tuple(source.missing), tuple(captures.unused))
-
-
-def _with_marks(redacted: Any, before: Any) -> Any:
-    """Return `redacted` with the marks that stand for what was taken out when it was captured."""
-    if isinstance(before, str):
-        return before if MARK.fullmatch(before) else redacted
-    if isinstance(before, dict) and isinstance(redacted, dict):
-        return {key: _with_marks(item, before.get(key)) for key, item in redacted.items()}
-    if isinstance(before, list) and isinstance(redacted, list):
-        return [_with_marks(*pair) for pair in zip(redacted, before, strict=True)]
-    return redacted
-
-
-def _no_pause(_seconds: float) -> None:
-    """What was waited for has happened."""
-
-
-class _Inline(Executor):
-    """Runs a task when it is submitted: answers are taken in the order in which they were kept."""
-
-    def submit(  # type: ignore[override]  # (positional arguments are all that a unit gives)
-        self, task: Callable[..., _Result], /, *arguments: Any
-    ) -> Future[_Result]:
-        done: Future[_Result] = Future()
-        done.set_result(task(*arguments))
-        return done
-
-
-class _RowsOnly:
-    """Writes a unit's rows; its captures are there already, and are named by their references."""
-
-    def __init__(self, key: UnitKey, records: int, file: BinaryIO) -> None:
-        self.key, self.records, self._file = key, records, file
-
-    def keep_capture(self, line: bytes) -> str:
-        """Return the reference that `CapturedSource.page` gave for a capture."""
-        return line.decode()
-
-    def write_row(self, row: dict[str, Any]) -> None:
-        """Append a validated row."""
-        self._file.write(orjson.dumps(row) + b"\n")
-
-    def commit(self, record: UnitRecord) -> None:
-        """Do nothing: what is replayed is compared and never kept."""
-
-    def abandon(self) -> None:
-        """Do nothing: the rows are dropped with their folder."""

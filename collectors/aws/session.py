@@ -21,10 +21,10 @@ from botocore.credentials import (
 )
 from botocore.exceptions import BotoCoreError, ClientError
 
-from collectors.aws.limiter import Rates, TokenBucket
 from collectors.aws.models import known_regions, partition_of
 from collectors.aws.outcomes import BAD_CREDENTIALS, error_code
 from collectors.aws.recorder import Recorder
+from collectors.limiter import Rates, TokenBucket
 from evidence.errors import AuditpackError, UsageError
 
 UNKNOWN_ACCOUNT = "unknown"

@@ -18,6 +18,7 @@ from collectors.fields import (
     check_jmespath,
     check_name,
 )
+from collectors.place import filled
 from evidence.redaction import parse_path
 from evidence.schema import TableSchema
 
@@ -45,6 +46,11 @@ class Call(Strict):
     absent: tuple[str, ...] = ()
     not_enabled: tuple[str, ...] = ()
     page: TokenPair | None = None
+
+    def parameters(self, scope: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters, filled from what expressions see."""
+        found: dict[str, Any] = filled(self.params, scope)
+        return found
 
 
 class ListCall(Call):

@@ -8,22 +8,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from collectors.aws.caller import Answer, Caller
+from collectors.answers import Handled, Handler
+from collectors.aws.caller import Caller
 from evidence.errors import DataError
-
-
-@dataclass(frozen=True)
-class Handled:
-    """What a handler found: the items, and every answer that they rest on.
-
-    The last answer decides whether the listing was observed; there is at least one.
-    """
-
-    items: list[dict[str, Any]]
-    answers: list[Answer]
 
 
 def handler_named(name: str) -> Callable[[Caller, str], Handled]:
@@ -38,3 +26,11 @@ def handler_named(name: str) -> Callable[[Caller, str], Handled]:
         ) from error
     found: Callable[[Caller, str], Handled] = module.collect
     return found
+
+
+def handler_of(name: str | None, caller: Caller) -> Handler | None:
+    """Return the handler `name` with its caller; None where a type lists by calls."""
+    if name is None:
+        return None
+    found = handler_named(name)
+    return lambda region: found(caller, region)

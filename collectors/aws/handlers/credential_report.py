@@ -10,8 +10,8 @@ import csv
 import io
 from typing import Any
 
-from collectors.aws.caller import Answer, Caller
-from collectors.aws.handlers import Handled
+from collectors.answers import Answer, Handled
+from collectors.aws.caller import Caller
 from collectors.aws.spec import Call
 from evidence.outcome import Outcome
 

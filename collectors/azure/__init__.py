@@ -1,0 +1,1 @@
+"""Azure and Entra ID: one engine, one YAML file a resource type."""
