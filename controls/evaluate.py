@@ -112,7 +112,7 @@ def evaluate(
             if check.resource in tables
         ]
         _run_checks(database, catalogue, statements, cursors)
-        _judge_unlisted(database, snapshot, catalogue)
+        _judge_unlisted(database, snapshot, catalogue, tables)
         return _write(database, target.resolve() / "findings.parquet")
 
 
@@ -245,7 +245,10 @@ def _unjudgeable_sql(check: Check, why: str) -> str:
 
 
 def _judge_unlisted(
-    database: duckdb.DuckDBPyConnection, snapshot: Snapshot, catalogue: Catalogue
+    database: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    catalogue: Catalogue,
+    tables: Mapping[str, TableSchema],
 ) -> None:
     rows = [
         (
@@ -264,7 +267,10 @@ def _judge_unlisted(
             list(captures),
         )
         for check in catalogue.checks.values()
-        for provider, account, region, reason, captures in _unlisted(snapshot, check.resource)
+        if check.resource in tables
+        for provider, account, region, reason, captures in _unlisted(
+            snapshot, tables[check.resource], tables
+        )
     ]
     if rows:
         marks = ", ".join("?" for _ in FINDING_COLUMNS)
@@ -272,10 +278,13 @@ def _judge_unlisted(
 
 
 def _unlisted(
-    snapshot: Snapshot, resource_type: str
+    snapshot: Snapshot, schema: TableSchema, tables: Mapping[str, TableSchema]
 ) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
-    """Yield (provider, account, region, reason, captures) where a type could not be listed."""
-    units = [unit for unit in snapshot.units if unit.key.resource_type == resource_type]
+    """Yield (provider, account, region, reason, captures) where a type could not be listed.
+
+    It should be in every account of its kind: a subscription's types are not a tenant's.
+    """
+    units = [unit for unit in snapshot.units if unit.key.resource_type == schema.resource_type]
     for unit in units:
         if not unit.listed.observed:
             reason = f"the listing was not observed ({unit.listed.value} {unit.detail})"
@@ -287,10 +296,19 @@ def _unlisted(
                 unit.captures,
             )
     asked = {unit.key.account for unit in units}
-    provider = resource_type.split("_", maxsplit=1)[0]
-    for account in sorted({u.key.account for u in snapshot.units if u.key.provider == provider}):
+    kin = {
+        name
+        for name, other in tables.items()
+        if other.provider == schema.provider and _account_kind(other) == _account_kind(schema)
+    }
+    for account in sorted({u.key.account for u in snapshot.units if u.key.resource_type in kin}):
         if account not in asked:
-            yield provider, account, "global", "this resource type was not collected", ()
+            yield schema.provider, account, "global", "this resource type was not collected", ()
+
+
+def _account_kind(schema: TableSchema) -> str:
+    """What the account of a type's resources is: in Azure a subscription, or the tenant."""
+    return schema.scope if schema.scope in ("subscription", "tenant") else "account"
 
 
 def _write(database: duckdb.DuckDBPyConnection, target: Path) -> Findings:

@@ -22,7 +22,7 @@ def row_of(schema: TableSchema, given: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "provider": schema.provider,
         "account": "111111111111",
-        "region": "global" if schema.scope == "global" else "us-east-1",
+        "region": "us-east-1" if schema.scope == "region" else "global",
         "id": f"example-{schema.resource_type}",
         "name": "example",
         "errors": {},

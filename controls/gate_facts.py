@@ -105,6 +105,6 @@ def fact_values(
 
 def _region_of(schema: TableSchema, subject: Mapping[str, Any]) -> str:
     """The region in which an example's table was read."""
-    if schema.scope == GLOBAL_REGION:
+    if schema.scope != "region":
         return GLOBAL_REGION
     return str(subject["region"]) if subject["region"] != GLOBAL_REGION else "us-east-1"

@@ -280,5 +280,5 @@ class AzureResourceType(Strict):
             for name, facet in self.facets.items()
         )
         return TableSchema(
-            self.type, "azure", "global", facets, self.title, self.native_type, self.service
+            self.type, "azure", self.scope, facets, self.title, self.native_type, self.service
         )
