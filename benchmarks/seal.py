@@ -2,8 +2,9 @@
 
 usage: python benchmarks/seal.py [--captures 40000] [--smoke]
 
-The floor hashes and compresses the bodies, into memory. Ours makes canonical captures of them,
-writes the segments, makes the tree, and seals the snapshot: manifest, signature, log.
+The floor hashes the bodies and compresses them into one file that is forced to the disk. Ours makes
+canonical captures of them, writes the segments, makes the tree, and seals the snapshot: manifest,
+signature, log.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import os
 import random
 import resource
 import tempfile
@@ -77,14 +79,16 @@ def collect_and_seal(store: Store, exchanges: list[Exchange]) -> tuple[Path, flo
     return folder, time.perf_counter() - began
 
 
-def floor_of(exchanges: list[Exchange]) -> float:
+def floor_of(exchanges: list[Exchange], target: Path) -> float:
     """Return how long SHA-256 and zstd of the bodies take, in seconds."""
     began = time.perf_counter()
-    compressor = zstandard.ZstdCompressor(level=3).compressobj()
-    for item in exchanges:
-        hashlib.sha256(item.body).digest()
-        compressor.compress(item.body)
-    compressor.flush()
+    with target.open("wb") as file:
+        with zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False) as compressor:
+            for item in exchanges:
+                hashlib.sha256(item.body).digest()
+                compressor.write(item.body)
+        file.flush()
+        os.fsync(file.fileno())
     return time.perf_counter() - began
 
 
@@ -99,13 +103,15 @@ def main() -> None:
     exchanges = [exchange(number, filler) for number in range(count)]
     size = sum(len(item.body) for item in exchanges)
 
-    floors = [floor_of(exchanges)]
     with tempfile.TemporaryDirectory() as temporary:
+        floors = [floor_of(exchanges, Path(temporary) / "floor")]
         store = Store.open(Path(temporary) / "store", create=True)
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         _, sealing = collect_and_seal(store, exchanges)
-        ours = time.perf_counter() - began
-        floors.append(floor_of(exchanges))  # before and after: a busy machine changes its mind
+        ours, worked = time.perf_counter() - began, time.process_time() - worked
+        floors.append(
+            floor_of(exchanges, Path(temporary) / "floor")
+        )  # before and after: a busy machine changes its mind
         if not verify_store(store).ok:
             raise SystemExit("the snapshot does not verify")
     floor = sum(floors) / len(floors)
@@ -113,7 +119,7 @@ def main() -> None:
     print(f"{count} captures, {size / 1e6:.0f} MB of bodies; peak memory {peak:.0f} MB")
     print(f"floor (SHA-256 and zstd): {floor:.2f} s, {size / 1e6 / floor:.0f} MB/s")
     print(f"collecting and sealing:   {ours:.2f} s, of which sealing {sealing:.2f} s")
-    print(f"ratio {ours / floor:.2f}")
+    print(f"ratio {ours / floor:.2f} (without waiting for the disk: {worked / floor:.2f})")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,12 @@ def verify_bundle(path: Path, trust: Trust) -> VerificationReport:
     with tempfile.TemporaryDirectory(prefix="auditpack-verify-") as fresh:
         folder = Path(fresh) / "bundle"
         faults = _unpack(path, folder)
-        report, signers = _verify_folder(folder, trust)
+        try:
+            report, signers = _verify_folder(folder, trust)
+        except UsageError as error:
+            if not faults:
+                raise UsageError(error.what, where=str(path), mend=error.mend) from error
+            report, signers = VerificationReport(), []  # nothing of it could be unpacked
         for name, what in faults.items():
             report.fault(f"{path.name}: {name}" if name else path.name, what)
         _check_archive(path, signers, report)

@@ -9,6 +9,7 @@ code points, which is the same within the basic plane. A property test holds it 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -48,28 +49,34 @@ def _has_plain_keys(value: Any) -> bool:
     Every capture goes through here, so texts, of which it mostly consists, cost no call.
     """
     if isinstance(value, dict):
-        plain = True
-        for key, item in value.items():
-            if isinstance(key, str) and not key.isascii() and max(key) > _LAST_BASIC:
-                plain = False
-            if type(item) is not str and not _has_plain_keys(item):
-                plain = False
-        return plain
-    if isinstance(value, list | tuple):
-        plain = True
-        for item in value:
-            if type(item) is not str and not _has_plain_keys(item):
-                plain = False
-        return plain
+        plain = all(map(_is_plain_key, value))
+        items: Iterable[Any] = value.values()
+    elif isinstance(value, list | tuple):
+        plain, items = True, value
+    else:
+        _check_scalar(value)
+        return True
+    for item in items:
+        if type(item) is not str and not _has_plain_keys(item):
+            plain = False  # and go on: what is not JSON must be found
+    return plain
+
+
+def _is_plain_key(key: Any) -> bool:
+    """Whether a key has no character beyond the basic plane; orjson refuses what is not text."""
+    return not isinstance(key, str) or key.isascii() or max(key) <= _LAST_BASIC
+
+
+def _check_scalar(value: Any) -> None:
+    """Raise TypeError for what has no place in canonical JSON."""
     if value is None or isinstance(value, str | bool):
-        return True
-    if isinstance(value, int):
-        if abs(value) > _LARGEST_INTEGER:
-            raise TypeError("an integer beyond 2**53 is rounded by others: write it as text")
-        return True
+        return
     if isinstance(value, float):
         raise TypeError("a float has no place in canonical evidence: write it as text")
-    raise TypeError(f"{type(value).__name__} is not JSON")
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    if abs(value) > _LARGEST_INTEGER:
+        raise TypeError("an integer beyond 2**53 is rounded by others: write it as text")
 
 
 def _sorted(value: Any) -> Any:

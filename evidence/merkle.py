@@ -7,10 +7,13 @@ Leaves are leaf hashes, 32 bytes each; the tree is over their order. SHA-256 thr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 HASH_LENGTH = 32
 """Bytes of a SHA-256 hash."""
+
+_READ_AT_ONCE = 2048
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without leaves (RFC 6962, 2.1)."""
@@ -24,6 +27,24 @@ def leaf_hash(data: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return SHA-256(0x01 || left || right), the hash of an inner node."""
     return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def read_leaves(file: Path, start: int = 0, count: int | None = None) -> Iterator[bytes]:
+    """Yield `count` leaf hashes of a file that holds nothing else, from number `start` on.
+
+    All of them when `count` is None, fewer when there are not so many; never much in memory.
+    """
+    with file.open("rb") as opened:
+        opened.seek(start * HASH_LENGTH)
+        left = count
+        while left is None or left > 0:
+            wanted = _READ_AT_ONCE if left is None else min(left, _READ_AT_ONCE)
+            data = opened.read(wanted * HASH_LENGTH)
+            if not data:
+                return
+            for at in range(0, len(data), HASH_LENGTH):
+                yield data[at : at + HASH_LENGTH]
+            left = None if left is None else left - wanted
 
 
 class RootBuilder:

@@ -81,7 +81,8 @@ class FolderObjects:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the files whose path below the root starts with `prefix`, sorted by name.
 
-        What other processes remove meanwhile (their working files) is left out.
+        What other processes remove meanwhile (their working files) is left out, and so are links
+        that lead nowhere.
         """
         base = self.root / prefix.rpartition("/")[0]
         found = []
@@ -89,7 +90,7 @@ class FolderObjects:
             for path in (Path(folder, file) for file in files):
                 name = path.relative_to(self.root).as_posix()
                 if name.startswith(prefix):
-                    with contextlib.suppress(FileNotFoundError):
+                    with contextlib.suppress(OSError):
                         status = path.stat()
                         if stat.S_ISREG(status.st_mode):
                             found.append(ObjectInfo(name, status.st_size))

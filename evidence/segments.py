@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,15 +22,25 @@ from evidence.merkle import leaf_hash
 _LEVEL = 3
 _CHUNK = 1 << 18
 
+_COMPRESSED_CHUNK = 1 << 14
+"""Bytes that are decompressed at once. zstd makes up to 32,768 times as many of them, so a forged
+segment takes half a gigabyte at most before its first line is found to be another."""
+
+_LONGEST_LINE = 1 << 29
+
 
 class SegmentWriter:
-    """Appends captures to a new segment; safe to share between threads."""
+    """Appends captures to a new segment; safe to share between threads.
 
-    def __init__(self, path: Path) -> None:
+    The leaf hash of each goes to `keep_leaf`, in order; without it they are kept in `leaves`.
+    """
+
+    def __init__(self, path: Path, keep_leaf: Callable[[bytes], object] | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
         self.lines = 0
         self.leaves: list[bytes] = []
+        self._keep_leaf = keep_leaf or self.leaves.append
         self.raw_bytes = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,11 +56,11 @@ class SegmentWriter:
         with self._lock:
             try:
                 self._stream.write(line + b"\n")
+                self._keep_leaf(leaf_hash(line))
             except OSError as error:
                 raise evidence_not_written(self._path, error) from error
             self.lines += 1
             self.raw_bytes += len(line) + 1
-            self.leaves.append(leaf_hash(line))
             return self.lines
 
     def close(self) -> None:
@@ -76,14 +86,9 @@ def read_lines(path: Path) -> Iterator[bytes]:
     """
     try:
         with path.open("rb") as file:
-            rest = b""
-            for data in _decompressed(file, path):
-                *lines, rest = (rest + data).split(b"\n")
-                yield from lines
+            yield from _lines(_decompressed(file, path), path)
     except zstandard.ZstdError as error:
         raise VerificationError(f"not a readable zstd segment: {error}", where=str(path)) from error
-    if rest:
-        raise VerificationError("the last record is cut off", where=str(path))
 
 
 def read_plain_lines(path: Path) -> Iterator[bytes]:
@@ -91,24 +96,37 @@ def read_plain_lines(path: Path) -> Iterator[bytes]:
 
     Raises VerificationError when the last line has no end, or the file cannot be read.
     """
-    rest = b""
     try:
         with path.open("rb") as file:
-            while data := file.read(_CHUNK):
-                *lines, rest = (rest + data).split(b"\n")
-                yield from lines
+            yield from _lines(iter(lambda: file.read(_CHUNK), b""), path)
     except OSError as error:
         raise VerificationError(
             f"the file could not be read: {error.strerror}", where=str(path)
         ) from error
-    if rest:
+
+
+def _lines(pieces: Iterable[bytes], path: Path) -> Iterator[bytes]:
+    """Yield the lines of a text that comes in pieces, without newline."""
+    begun: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        length += len(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun, length = [others[-1]], len(others[-1])
+        elif length > _LONGEST_LINE:
+            raise VerificationError("a record is longer than any capture", where=str(path))
+    if length:
         raise VerificationError("the last record is cut off", where=str(path))
 
 
 def _decompressed(file: BinaryIO, path: Path) -> Iterator[bytes]:
     """Yield the content of one whole frame: zstandard's own reader takes a cut one for its end."""
     frame = zstandard.ZstdDecompressor().decompressobj()
-    while data := file.read(_CHUNK):
+    while data := file.read(_COMPRESSED_CHUNK):
         if frame.eof:
             raise VerificationError("there is more after the end of the segment", where=str(path))
         yield frame.decompress(data)

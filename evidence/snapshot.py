@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,8 @@ import orjson
 
 from evidence.canonical import canonical_json
 from evidence.errors import StoreError
-from evidence.files import write_atomically
-from evidence.merkle import RootBuilder
+from evidence.files import evidence_not_written, write_atomically
+from evidence.merkle import RootBuilder, read_leaves
 from evidence.outcome import Gap
 from evidence.schema import TableSchema
 from evidence.sealing import Sealer
@@ -35,8 +36,6 @@ SPECS_FILE = "specs.json"
 
 LEAVES_FILE = "records.bin"
 """The RFC 6962 leaf hashes of all captures, 32 bytes each, in tree order."""
-
-_HASH_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -161,13 +160,18 @@ class SnapshotRun:
 
     def _write_leaves(self, units: Sequence[UnitRecord]) -> dict[str, Any]:
         builder = RootBuilder()
-        hashes = []
-        for unit in units:
-            data = (self.folder / WORK / "leaves" / f"{unit.key.path}.bin").read_bytes()
-            hashes.append(data)
-            for start in range(0, len(data), _HASH_LENGTH):
-                builder.add(data[start : start + _HASH_LENGTH])
-        write_atomically(self._sealed / LEAVES_FILE, b"".join(hashes))
+        target = self._sealed / LEAVES_FILE
+        try:
+            with target.open("wb") as file:
+                for unit in units:
+                    leaves = self.folder / WORK / "leaves" / f"{unit.key.path}.bin"
+                    for leaf in read_leaves(leaves):
+                        file.write(leaf)
+                        builder.add(leaf)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise evidence_not_written(target, error) from error
         return {"hash": "RFC 6962, SHA-256", "size": builder.size, "root": builder.root().hex()}
 
     def _write_table(self, schema: TableSchema, units: Sequence[UnitRecord]) -> int:

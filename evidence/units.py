@@ -8,10 +8,11 @@ is the commit. What has no record is a rest of a killed run and is collected aga
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -88,12 +89,10 @@ class UnitWriter:
         self.key = key
         self._segment_part = self._file(f"{SEALED}/captures", ".jsonl.zst.part")
         self._rows_part = self._file(f"{WORK}/rows", ".jsonl.part")
-        self._segment = SegmentWriter(self._segment_part)
-        try:
-            self._rows_part.parent.mkdir(parents=True, exist_ok=True)
-            self._rows = self._rows_part.open("wb")
-        except OSError as error:
-            raise evidence_not_written(self._rows_part, error) from error
+        self._leaves_part = self._file(f"{WORK}/leaves", ".bin.part")
+        self._rows = _opened(self._rows_part)
+        self._leaves = _opened(self._leaves_part)
+        self._segment = SegmentWriter(self._segment_part, self._leaves.write)
 
     def _file(self, kind: str, suffix: str) -> Path:
         return self._run / kind / f"{self.key.path}{suffix}"
@@ -118,14 +117,15 @@ class UnitWriter:
         """Finish the files and write the record that makes the unit count. Raises StoreError."""
         self._segment.close()
         try:
-            self._rows.close()
-            self._segment_part.rename(self._file(f"{SEALED}/captures", ".jsonl.zst"))
-            self._rows_part.rename(self._file(f"{WORK}/rows", ".jsonl"))
-            sync_folder(self._segment_part.parent)
-            sync_folder(self._rows_part.parent)
+            for file in (self._rows, self._leaves):
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+            for part in (self._segment_part, self._rows_part, self._leaves_part):
+                part.rename(part.with_name(part.name.removesuffix(".part")))
+                sync_folder(part.parent)
         except OSError as error:
             raise evidence_not_written(self._rows_part, error) from error
-        write_atomically(self._file(f"{WORK}/leaves", ".bin"), b"".join(self._segment.leaves))
         document = {**record.as_dict(), "gaps": [gap.as_dict() for gap in record.gaps]}
         write_atomically(self._file(f"{WORK}/units", ".json"), canonical_json(document))
 
@@ -133,9 +133,20 @@ class UnitWriter:
         """Drop what was written: the unit does not count."""
         self._segment_part.unlink(missing_ok=True)
         self._rows_part.unlink(missing_ok=True)
+        self._leaves_part.unlink(missing_ok=True)
         self._segment.abandon()
-        with contextlib.suppress(OSError):  # what is still buffered may not fit on the disk
-            self._rows.close()
+        for file in (self._rows, self._leaves):
+            with contextlib.suppress(OSError):  # what is still buffered may not fit on the disk
+                file.close()
+
+
+def _opened(part: Path) -> BinaryIO:
+    """Open a new file below the run's folder. Raises StoreError."""
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return part.open("wb")
+    except OSError as error:
+        raise evidence_not_written(part, error) from error
 
 
 def committed_units(run_folder: Path) -> list[UnitRecord]:

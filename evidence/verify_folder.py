@@ -16,14 +16,16 @@ from evidence.errors import VerificationError
 from evidence.faults import VerificationReport
 from evidence.files import sha256_of_file
 from evidence.manifest import Manifest, files_below
-from evidence.merkle import RootBuilder, leaf_hash
+from evidence.merkle import RootBuilder, leaf_hash, read_leaves
 from evidence.segments import read_lines, read_plain_lines
 from evidence.snapshot import LEAVES_FILE
 
 COMPRESSED = ".zst"
 """Ending of a sealed segment, which a bundle's plain one does without."""
 
-_HASH_LENGTH = 32
+_CAPTURES = "captures"
+"""The folder of segments in a snapshot."""
+
 _THREADS = 4
 """Hashing and unpacking let go of Python's lock, so a few threads keep the cores busy."""
 
@@ -65,17 +67,26 @@ def verify_folder(
         for path in _empty_folders(folder):
             report.fault(f"{where}/{path}", "is an empty folder, added after sealing")
         leaves_damaged = any(f.path == f"{where}/{LEAVES_FILE}" for f in report.faults)
-        if manifest.kind == "snapshot" and not (leaves_damaged if standing_in else damaged):
+        if manifest.kind == "snapshot" and standing_in and leaves_damaged:
+            _verify_root_alone(where, manifest, segments, report)
+        elif manifest.kind == "snapshot" and (standing_in or not damaged):
             _verify_records(folder, where, manifest, segments, pool, report)
 
 
 @dataclass(frozen=True)
 class _Segment:
-    """A segment of captures, and the leaf hashes that its records were sealed with."""
+    """A segment of captures, and which of the leaf hashes its records were sealed with."""
 
     file: Path
     path: str
-    leaves: tuple[bytes, ...]
+    leaves_file: Path
+    start: int
+    records: int
+
+    def leaves(self) -> Iterator[bytes]:
+        """Yield the leaf hashes of its records: fewer where their file is damaged, too."""
+        if self.leaves_file.is_file():
+            yield from read_leaves(self.leaves_file, self.start, self.records)
 
     def lines(self) -> Iterator[bytes]:
         """Yield its records. Raises VerificationError where it cannot be read."""
@@ -91,16 +102,14 @@ def _segments(folder: Path, manifest: Manifest, *, plain: bool) -> dict[str, _Se
         return {}
     if not leaves.is_file() and not plain:
         return {}
-    data = leaves.read_bytes() if leaves.is_file() else b""
     found, start = {}, 0
     for segment in listed:
         if not _is_segment(segment, manifest):
             return {}
-        path, end = segment["path"], start + segment["records"]
-        hashes = tuple(data[i * _HASH_LENGTH : (i + 1) * _HASH_LENGTH] for i in range(start, end))
+        path, records = segment["path"], segment["records"]
         here = path.removesuffix(COMPRESSED) if plain else path
-        found[path] = _Segment(folder / here, here, hashes)
-        start = end
+        found[path] = _Segment(folder / here, here, leaves, start, records)
+        start += records
     return found
 
 
@@ -144,16 +153,17 @@ def _check_records(segment: _Segment) -> tuple[str, int]:
     number = size = 0
     if segment.file.is_symlink() or not segment.file.is_file():
         return "is missing, or was replaced", size
+    leaves = segment.leaves()
     try:
         for number, line in enumerate(segment.lines(), start=1):
             size += len(line) + 1
-            if number > len(segment.leaves):
+            if number > segment.records:
                 return f"record {number} was added", size
-            if leaf_hash(line) != segment.leaves[number - 1]:
+            if leaf_hash(line) != next(leaves, b""):
                 return f"the first changed record is {number}", size
     except VerificationError:
         return f"cannot be read after record {number}", size
-    if number < len(segment.leaves):
+    if number < segment.records:
         return f"record {number + 1} is missing", size
     return "", size
 
@@ -177,17 +187,37 @@ def _verify_records(
         report.fault(f"{where}/{LEAVES_FILE}", "was never sealed, so nothing vouches for a record")
         return
     builder = RootBuilder()
-    for leaf in _leaves((folder / LEAVES_FILE).read_bytes()):
+    for leaf in read_leaves(folder / LEAVES_FILE):
         builder.add(leaf)
     report.records += builder.size
-    tree = manifest.predicate.get("merkle_tree")
-    said = (tree.get("root"), tree.get("size")) if isinstance(tree, dict) else ()
-    if said != (builder.root().hex(), builder.size):
+    if not _is_signed_tree(builder, manifest):
         report.fault(where, "the Merkle root over its records is another")
-    if builder.size != sum(len(segment.leaves) for segment in segments.values()):
+    if builder.size != sum(segment.records for segment in segments.values()):
         report.fault(f"{where}/{LEAVES_FILE}", "does not have one leaf hash a record")
 
 
-def _leaves(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), _HASH_LENGTH):
-        yield data[start : start + _HASH_LENGTH]
+def _verify_root_alone(
+    where: str, manifest: Manifest, segments: dict[str, _Segment], report: VerificationReport
+) -> None:
+    """Hold plain captures against the signed root: the leaf hashes are not what they were."""
+    builder = RootBuilder()
+    for segment in segments.values():
+        if segment.file.is_symlink() or not segment.file.is_file():
+            report.fault(f"{where}/{segment.path}", "is missing, or was replaced")
+            continue
+        try:
+            for line in segment.lines():
+                builder.add(leaf_hash(line))
+        except VerificationError as error:
+            report.fault(f"{where}/{segment.path}", error.what)
+    if not _is_signed_tree(builder, manifest):
+        report.fault(
+            f"{where}/{_CAPTURES}",
+            f"not all are as they were sealed: which, only an intact {LEAVES_FILE} would tell",
+        )
+
+
+def _is_signed_tree(builder: RootBuilder, manifest: Manifest) -> bool:
+    tree = manifest.predicate.get("merkle_tree")
+    said = (tree.get("root"), tree.get("size")) if isinstance(tree, dict) else ()
+    return said == (builder.root().hex(), builder.size)

@@ -81,10 +81,10 @@ def verify_log(
             whole = False
             continue
         log.records.append(record)
-        fault = _check_signers(record, active, certificates, log)
+        fault = _check_signers(record, active, certificates, log) or _check_place(record, log)
         if not fault and whole:
             log.tree.add(record.leaf)
-            fault = _check_tree(record, log)
+            fault = _check_root(record, log)
         if fault:
             report.fault(record_name(index), fault)
             continue
@@ -214,13 +214,18 @@ def _signers_fault(
     return ""
 
 
-def _check_tree(record: LogRecord, log: VerifiedLog) -> str:
-    """Return what is wrong with a record's checkpoint; "" when it follows from all before it."""
+def _check_place(record: LogRecord, log: VerifiedLog) -> str:
+    """Return what is wrong when a record's checkpoint is of another place or log; else ""."""
     origin = log.records[0].checkpoint.origin
     if record.checkpoint.origin != origin:
         return f"its checkpoint is of the log {record.checkpoint.origin}, not {origin}"
     if record.checkpoint.size != record.index + 1:
         return f"its checkpoint is for {record.checkpoint.size} entries, not {record.index + 1}"
+    return ""
+
+
+def _check_root(record: LogRecord, log: VerifiedLog) -> str:
+    """Return what is wrong with a record's checkpoint; "" when it follows from all before it."""
     if record.checkpoint.root != log.tree.root():
         return "its checkpoint has another root than the entries up to it"
     return ""

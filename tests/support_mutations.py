@@ -15,6 +15,10 @@ from typing import Any
 
 import orjson
 import zstandard
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from securesystemslib.dsse import Envelope
 from support_store import new_key
 from support_tampering import Estate, State, Tamper, Tampering, remove, restore
@@ -26,6 +30,9 @@ from evidence.log import read_record, record_name
 from evidence.manifest import MANIFEST_NAME
 from evidence.merkle import MerkleTree
 from evidence.verify import Trust
+
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""n of P-256 (FIPS 186-4, D.1.2.3)."""
 
 Change = Callable[[bytes, random.Random], bytes]
 """Returns other bytes than it was given, or the same where there is nothing to change."""
@@ -305,7 +312,7 @@ def _add_folder(estate: Estate, chooser: random.Random) -> Tampering | None:
     return Tampering("add an empty folder", (target.as_posix(),))
 
 
-ANY_FILE: tuple[Tamper, ...] = (
+BYTES: tuple[Tamper, ...] = (
     *(
         _changing(kind, change)
         for kind, change in (
@@ -324,10 +331,15 @@ ANY_FILE: tuple[Tamper, ...] = (
         )
     ),
     _delete,
-    _delete_folder,
     _swap,
     _swap_alike,
     _overwrite,
+)
+"""What can be done to the content of any file."""
+
+ANY_FILE: tuple[Tamper, ...] = (
+    *BYTES,
+    _delete_folder,
     _swap_folders,
     _rename,
     _move,
@@ -348,7 +360,9 @@ ANY_FILE: tuple[Tamper, ...] = (
 
 
 def _segments(estate: Estate) -> list[str]:
-    return [path for path in estate.files if path.endswith(".jsonl.zst")]
+    """The files with captures: compressed in a store, plain in a bundle."""
+    ends = (".jsonl", ".jsonl.zst")
+    return [path for path in estate.files if "/captures/" in path and path.endswith(ends)]
 
 
 def _on_records(kind: str, change: Callable[[list[bytes], random.Random], list[bytes]]) -> Tamper:
@@ -356,11 +370,14 @@ def _on_records(kind: str, change: Callable[[list[bytes], random.Random], list[b
 
     def tamper(estate: Estate, chooser: random.Random) -> Tampering | None:
         path = chooser.choice(_segments(estate))
-        before = _unpacked(estate.bytes_of(path))
+        is_plain = path.endswith(".jsonl")
+        data = estate.bytes_of(path)
+        before = data.splitlines() if is_plain else _unpacked(data)
         after = change(list(before), chooser)
         if after == before:
             return None
-        estate.write(path, _packed(after))
+        text = b"".join(line + b"\n" for line in after)
+        estate.write(path, text if is_plain else _packed(after))
         return Tampering(kind, (path,), record=_first_difference(before, after))
 
     return tamper
@@ -520,6 +537,14 @@ def _padding_bit(value: Any, chooser: random.Random) -> Any:
         body = text.rstrip("=")
         other = letters[letters.index(body[-1]) ^ 1]
         holder[name] = body[:-1] + other + "=" * (len(text) - len(body))
+    return value
+
+
+def _other_form(value: Any, chooser: random.Random) -> Any:
+    """Of an ECDSA signature (r, s), (r, n - s) is one as well: whoever sees one can make it."""
+    holder = chooser.choice(value["signatures"])
+    r, s = decode_dss_signature(base64.b64decode(holder["sig"]))
+    holder["sig"] = base64.b64encode(encode_dss_signature(r, _ORDER - s)).decode()
     return value
 
 
@@ -708,18 +733,18 @@ def _announce_and_add(estate: Estate, chooser: random.Random) -> Tampering:
     return Tampering("hide behind an announcement", (path,))
 
 
-STORE_TAMPERINGS: tuple[Tamper, ...] = (
-    *ANY_FILE,
-    *ANY_FILE,
+RECORDS: tuple[Tamper, ...] = (
     _on_records("alter a record", _alter),
     _on_records("alter a record", _alter),
     _on_records("remove a record", _remove),
     _on_records("duplicate a record", _double),
     _on_records("reorder records", _reorder),
     _on_records("add a record", _add_record),
-    _pack_again,
-    _two_frames,
     _alter_with_leaf,
+)
+"""What can be done to captures and their leaf hashes."""
+
+ENVELOPES: tuple[Tamper, ...] = (
     _on_payload("change what is signed", _change_a_value),
     _on_payload("change what is signed", _change_a_value),
     _on_payload("drop a member of what is signed", _drop_a_member),
@@ -732,8 +757,19 @@ STORE_TAMPERINGS: tuple[Tamper, ...] = (
     _on_envelope("add to a signature", _add_to_a_signature),
     _on_envelope("name another key", _name_another_key),
     _on_envelope("change a padding bit", _padding_bit),
+    _on_envelope("use a signature's other form", _other_form),
     _signed_by_a_forger,
     _signed_by_a_key_of_the_log,
+)
+"""What can be done to manifests and records of the log."""
+
+STORE_TAMPERINGS: tuple[Tamper, ...] = (
+    *ANY_FILE,
+    *ANY_FILE,
+    *RECORDS,
+    *ENVELOPES,
+    _pack_again,
+    _two_frames,
     _forge_record,
     _drop_last_records,
     _go_back,

@@ -212,12 +212,15 @@ def _is_named(path: str, named: Iterable[str]) -> bool:
     """Whether a fault names `path`: itself, something in it, or what is whole above it.
 
     A sealed thing is named as a whole when it is missing or not logged; and when its manifest
-    cannot be believed, there is nothing that its files could be compared with.
+    cannot be believed, there is nothing that its files could be compared with. A bundle's plain
+    captures are named together when the leaf hashes are damaged that would tell which it is.
     """
     path = printable(path)
     parts = PurePosixPath(path).parts
     whole = "/".join(parts[:2]) if parts[0] in SEALED_KINDS.values() else ""
     above = {path, whole, f"{whole}/{MANIFEST_NAME}"} - {""}
+    if whole and parts[2:3] == ("captures",) and f"{whole}/records.bin" in named:
+        above.add(f"{whole}/captures")
     return any(fault in above or fault.startswith(f"{path}/") for fault in named)
 
 

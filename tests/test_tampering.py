@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support_cli import auditpack
 from support_mutations import STORE_TAMPERINGS
+from support_tampered_bundle import Bundles, bundle_estates
 from support_tampering import Estate, summary, tampered_store
 
 AT_ONCE = 125
@@ -28,6 +29,19 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Estate:
 def test_whatever_is_done_to_a_store_is_noticed_and_named(estate: Estate, chunk: int) -> None:
     seeds = range(chunk * AT_ONCE, (chunk + 1) * AT_ONCE)
     misses = [str(found) for found in map(estate.attempt, seeds) if found.miss]
+    assert misses == []
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
+    return bundle_estates(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["folder", "resigned", "archive"])
+def test_whatever_is_done_to_a_bundle_is_noticed_and_named(bundles: Bundles, form: str) -> None:
+    tampered: Estate = getattr(bundles, form)
+    misses = [str(found) for found in map(tampered.attempt, range(250)) if found.miss]
     assert misses == []
 
 
