@@ -18,6 +18,7 @@ from collectors.aws.permissions import (
 )
 from collectors.aws.readonly import READING_DESPITE_THEIR_NAME, why_refused
 from collectors.aws.spec import AwsResourceType
+from collectors.catalogue import load_schemas
 from controls.catalogue import Catalogue, load_catalogue
 from controls.gate import check_catalogue
 from controls.hygiene import hygiene_problems
@@ -28,14 +29,14 @@ ROOT = Path(__file__).parent.parent
 
 @cache
 def specs() -> dict[str, AwsResourceType]:
-    """The built-in resource types."""
+    """The built-in resource types of AWS."""
     return load_resource_types()
 
 
 @cache
 def schemas() -> dict[str, TableSchema]:
-    """Their table schemas."""
-    return {name: spec.table_schema() for name, spec in specs().items()}
+    """The table schemas of every provider's types."""
+    return load_schemas()
 
 
 @cache

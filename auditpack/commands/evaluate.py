@@ -12,6 +12,8 @@ from auditpack.options import Context, common_options
 
 if TYPE_CHECKING:
     from controls.assessment import Assessment
+    from controls.catalogue import Catalogue
+    from evidence.snapshot import Snapshot
 
 BELOW_THRESHOLD = 3
 _SEVERITIES = ["critical", "high", "medium", "low", "informational"]
@@ -60,7 +62,7 @@ def assess_snapshot(
     store = context.store()
     snapshot = Snapshot.open(store, snapshot_id)
     catalogue = context.catalogue()
-    chosen = frameworks or context.config.frameworks or tuple(catalogue.frameworks)
+    chosen = frameworks or context.config.frameworks or _fitting(catalogue, snapshot)
     context.output.remark(f"Judging snapshot {snapshot.id} by {len(catalogue.checks)} checks ...")
     return assess(
         store,
@@ -73,6 +75,24 @@ def assess_snapshot(
         memory_limit=context.config.memory_limit,
         gate_passed=cache_folder() / "gate",
     )
+
+
+def _fitting(catalogue: Catalogue, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the frameworks that say anything of the clouds in a snapshot.
+
+    Those that are asked for by name are judged all the same, and then lack evidence.
+    """
+    providers = {unit.key.provider for unit in snapshot.units}
+    types = {name for name, schema in snapshot.schemas.items() if schema.provider in providers}
+    chosen = []
+    for name, framework in catalogue.frameworks.items():
+        benchmark = framework.benchmark
+        judged = {
+            check.resource for check in catalogue.checks.values() if benchmark in check.equivalents
+        }
+        if not benchmark or not judged or judged & types:
+            chosen.append(name)
+    return tuple(chosen)
 
 
 def show_assessment(context: Context, assessment: Assessment) -> None:
