@@ -133,7 +133,18 @@ def _sorted(items: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dumped(items: dict[str, Item]) -> dict[str, Any]:
-    return {name: item.model_dump(mode="json", by_alias=True) for name, item in items.items()}
+    dumped = {name: item.model_dump(mode="json", by_alias=True) for name, item in items.items()}
+    sealable: dict[str, Any] = _without_floats(dumped)
+    return sealable
+
+
+def _without_floats(value: Any) -> Any:
+    """Return `value` with its floats, which examples may have, as text: others round them."""
+    if isinstance(value, dict):
+        return {key: _without_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_floats(item) for item in value]
+    return repr(value) if isinstance(value, float) else value
 
 
 def _check_name(file: Path, name: str) -> None:

@@ -113,6 +113,8 @@ class ReportView:
         """Account id -> the name that the configuration gives it."""
         scope: dict[str, Any] = self.snapshot.predicate["intent"].get("scope", {})
         accounts = scope.get("accounts", [])
+        for tenant in scope.get("azure", {}).get("tenants", []):
+            accounts = [*accounts, tenant, *tenant["subscriptions"]]
         return {item["id"]: item.get("name", "") for item in accounts if item.get("id")}
 
 

@@ -49,6 +49,21 @@ def test_every_check_and_fact_passes_the_gate() -> None:
     assert check_catalogue(catalogue(), schemas()) == []
 
 
+def test_the_catalogue_can_be_sealed_with_an_assessment() -> None:
+    assert len(catalogue().digest) == 64
+
+
+def test_an_example_with_a_fraction_can_be_sealed(tmp_path: Path) -> None:
+    folder = tmp_path / "checks"
+    folder.mkdir()
+    name = "azure_log_analytics_workspace_no_daily_cap"
+    built_in = ROOT / "controls/checks/azure" / f"{name}.yaml"
+    text = built_in.read_text().replace("daily_quota_gb: 5}", "daily_quota_gb: 2.5}")
+    assert "2.5" in text
+    (folder / built_in.name).write_text(text)
+    assert load_catalogue([tmp_path]).digest != catalogue().digest
+
+
 def test_nothing_is_idle_or_said_twice() -> None:
     assert hygiene_problems(catalogue()) == []
 

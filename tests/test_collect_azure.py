@@ -104,7 +104,9 @@ def test_bulk_takes_a_request_a_thousand_rows_and_the_declared_gets(
     fake: FakeAzure, tmp_path: Path
 ) -> None:
     fake.multiply(account_path(SANDBOX, "Store2"), 2100)
-    collected(tmp_path, fake, types=("azure_small_storage",), reread=False)
+    collected(
+        tmp_path, fake, types=("azure_small_storage",), reread=False, requests_per_second=5000
+    )
     counts = asked(fake)
     assert counts["POST resources"] == 3
     assert counts["GET default"] == 2106
