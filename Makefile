@@ -25,3 +25,7 @@ benchmark:
 	$(PYTHON) benchmarks/judge.py
 	$(PYTHON) benchmarks/seal.py
 	$(PYTHON) benchmarks/redaction.py
+	$(PYTHON) benchmarks/verify.py
+	$(PYTHON) benchmarks/crash.py
+	$(PYTHON) benchmarks/tamper.py
+	$(PYTHON) benchmarks/many_captures.py

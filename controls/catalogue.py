@@ -8,8 +8,8 @@ replaces those of the same name. Installed packages add folders through the entr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +50,16 @@ class Catalogue:
             "controls": _dumped(self.controls),
             "frameworks": _dumped(self.frameworks),
         }
+
+    def without(self, resource_types: Container[str]) -> Catalogue:
+        """Return the catalogue without the checks and facts on some resource types."""
+        checks = {
+            name: check
+            for name, check in self.checks.items()
+            if check.resource not in resource_types
+        }
+        facts = {n: fact for n, fact in self.facts.items() if fact.subject not in resource_types}
+        return replace(self, checks=checks, facts=facts)
 
     @cached_property
     def digest(self) -> str:

@@ -67,6 +67,18 @@ def test_good_and_bad_are_told_apart(demo: dict[str, object]) -> None:
     assert statuses["not_evidenced"] > 0
 
 
+def test_only_checks_of_the_clouds_that_were_read_are_judged(demo: dict[str, object]) -> None:
+    """A requirement that only Azure's checks could decide lacks evidence without Azure."""
+    folder = Path(str(demo["folder"]))
+    file = sorted(folder.glob("auditpack-demo/store/assessments/*/assessment.json"))[0]
+    results = json.loads(file.read_bytes())
+    assert {name.split("_")[0] for name in results["findings"]["by_check"]} == {"aws"}
+    soc2 = next(item for item in results["frameworks"] if item["id"] == "soc2")
+    undecided = [item for item in soc2["requirements"] if not item["checks"]]
+    assert undecided
+    assert {item["status"] for item in undecided} == {"not_evidenced"}
+
+
 def test_no_planted_secret_is_anywhere_in_what_was_written(demo: dict[str, object]) -> None:
     folder = Path(str(demo["folder"])) / "auditpack-demo"
     planted = [b"not-a-real", b"demo-not", b"not-real"]
