@@ -67,6 +67,13 @@ def test_good_and_bad_are_told_apart(demo: dict[str, object]) -> None:
     assert statuses["not_evidenced"] > 0
 
 
+def test_the_tables_follow_from_the_captures(demo: dict[str, object]) -> None:
+    config = "auditpack-demo/auditpack.yaml"
+    said = auditpack("rebuild", "--config", config, "--json", cwd=Path(str(demo["folder"])))
+    assert said.code == 0, said.err
+    assert {table["result"] for table in said.json["tables"].values()} == {"identical"}
+
+
 def test_only_checks_of_the_clouds_that_were_read_are_judged(demo: dict[str, object]) -> None:
     """A requirement that only Azure's checks could decide lacks evidence without Azure."""
     folder = Path(str(demo["folder"]))
