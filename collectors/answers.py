@@ -49,6 +49,14 @@ class Handled:
     answers: list[Answer]
 
 
+_LONGEST_DETAIL = 300
+
+
+def shortened(line: str) -> str:
+    """Return an error's text, cut short: some give a page for people instead of an answer."""
+    return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]} ..."
+
+
 class Caller(Protocol):
     """Makes the calls of one account or subscription. Safe to use from many threads.
 

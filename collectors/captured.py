@@ -16,10 +16,8 @@ from typing import Any, BinaryIO
 import orjson
 
 from evidence.capture import parameters_text
+from evidence.secret_text import MARK
 from evidence.segments import read_lines
-
-MARK = re.compile(r"\[redacted [0-9a-f]{12}\]")
-"""What stands where a secret was taken out (`evidence.redaction`)."""
 
 Question = tuple[str, str, str]
 """Service, region and operation."""

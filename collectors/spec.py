@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from collectors.fields import FacetSpec, TagsSpec
 from evidence.schema import TableSchema
+
+_STEP_REFERENCE = re.compile(r"\bsteps\.([a-z][a-z0-9_]*)")
+
+
+def steps_named_in(texts: Iterable[str]) -> set[str]:
+    """Return the names of the steps whose answers expressions or templates use."""
+    return {name for text in texts for name in _STEP_REFERENCE.findall(text)}
+
+
+def check_steps_in_order(steps: Iterable[StepSpec]) -> None:
+    """Check that each step has a name of its own and uses earlier ones only. Raises ValueError."""
+    done: set[str] = set()
+    for step in steps:
+        missing = sorted(step.needs() - done)
+        if missing:
+            raise ValueError(f"step {step.name!r} uses {missing[0]!r}: no earlier step")
+        if step.name in done:
+            raise ValueError(f"two steps are called {step.name!r}: give one another `into`")
+        done.add(step.name)
 
 
 class CallSpec(Protocol):

@@ -149,6 +149,7 @@ def test_the_same_rows_come_back_from_a_process_pool(fake: FakeAzure, tmp_path: 
     import duckdb
 
     from collectors.azure.engine import collect, open_tenants, plan
+    from collectors.run_types import keep_types
     from evidence.snapshot import SnapshotRun
 
     context = context_in(tmp_path, fake)
@@ -157,6 +158,7 @@ def test_the_same_rows_come_back_from_a_process_pool(fake: FakeAzure, tmp_path: 
     types = scope.chosen_types()
     tenants = open_tenants(scope.tenants, scope.settings)
     run = SnapshotRun.start(context.store(), "20260101T000000Z-pool00", {"scope": {}})
+    keep_types(run.folder, types.values())
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -182,6 +184,7 @@ sys.path.insert(0, {tests!r})
 from types import SimpleNamespace
 from azure_small_estate import context_in
 from collectors.azure.engine import collect, open_tenants, plan
+from collectors.run_types import keep_types
 from evidence.snapshot import SnapshotRun
 
 fake = SimpleNamespace(url={url!r}, ca_file={ca_file!r})
@@ -190,6 +193,7 @@ scope = context.config.azure_scope(context.type_folders)
 types = scope.chosen_types()
 tenants = open_tenants(scope.tenants, scope.settings)
 run = SnapshotRun.start(context.store(create=True), "20260101T000000Z-large0", {{"scope": {{}}}})
+keep_types(run.folder, types.values())
 collect(tenants, plan(tenants, scope, types, run, b"k" * 32), run)
 status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
 rows = sum(record.resources for record in run.committed().values())

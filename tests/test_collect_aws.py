@@ -205,6 +205,7 @@ def test_the_same_rows_come_back_from_a_process_pool(
     from multiprocessing import get_context
 
     from collectors.aws.engine import collect, open_accounts, plan
+    from collectors.run_types import keep_types
     from evidence.snapshot import SnapshotRun
 
     context = context_in(tmp_path)
@@ -213,6 +214,7 @@ def test_the_same_rows_come_back_from_a_process_pool(
     store = context.store(create=True)
     intent = {"started": "2026-01-01T00:00:00Z", "organisation": "Test", "scope": scope.as_dict()}
     run = SnapshotRun.start(store, "20260101T000000Z-pool00", intent)
+    keep_types(run.folder, types.values())
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         collect(accounts, plan(accounts, scope, types, run, b"k" * 32), run, executor=pool)
     sealer = sealer_of(new_key())
@@ -276,11 +278,13 @@ def test_a_resource_is_written_once_and_only_with_an_id(
     from dataclasses import replace
 
     from collectors.aws.engine import collect, open_accounts, plan
+    from collectors.run_types import keep_types
     from evidence.snapshot import SnapshotRun
 
     scope = replace(scope, types=("aws_own_queue",))
     accounts, types = open_accounts(scope), scope.chosen_types()
     run = SnapshotRun.start(context.store(create=True), "20260101T000000Z-own000", {"scope": {}})
+    keep_types(run.folder, types.values())
     collect(accounts, plan(accounts, scope, types, run, b"k" * 32), run)
     unit = next(iter(run.committed().values()))
     assert unit.resources == rows

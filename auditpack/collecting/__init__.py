@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditpack import __version__
-from auditpack.collecting.part import Part, Progress
+from auditpack.collecting.part import Part
 from auditpack.signing import redaction_key
 from evidence.errors import AuditpackError, UsageError
 from evidence.snapshot import Snapshot, SnapshotRun
 
 if TYPE_CHECKING:
     from auditpack.options import Context
+    from collectors.running import Progress
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from collectors.aws.engine import (
     open_accounts,
     plan,
 )
-from collectors.aws.engine import Progress as AwsProgress
 from collectors.aws.place import home_region
 from collectors.aws.session import AccountTarget, check_regions
 from collectors.aws.spec import AwsResourceType
+from collectors.running import Progress
 from evidence.snapshot import SnapshotRun
 
 
@@ -75,7 +75,7 @@ class AwsPart:
         self,
         targets: Sequence[UnitTarget],
         run: SnapshotRun,
-        on_progress: Callable[[AwsProgress], None],
+        on_progress: Callable[[Progress], None],
     ) -> None:
         """Collect the units that are not committed yet."""
         at_once = self.scope.units_at_once

@@ -16,9 +16,9 @@ from collectors.azure.engine import (
     plan,
     scope_as_dict,
 )
-from collectors.azure.engine import Progress as AzureProgress
 from collectors.azure.session import TenantTarget
 from collectors.azure.spec import AzureResourceType
+from collectors.running import Progress
 from evidence.snapshot import SnapshotRun
 
 
@@ -61,7 +61,7 @@ class AzurePart:
         self,
         targets: Sequence[UnitTarget],
         run: SnapshotRun,
-        on_progress: Callable[[AzureProgress], None],
+        on_progress: Callable[[Progress], None],
     ) -> None:
         """Collect the units that are not committed yet."""
         at_once = self.scope.units_at_once

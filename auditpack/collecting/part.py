@@ -6,24 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from collectors.run_types import AnyResourceType
+from collectors.running import Progress
 from evidence.snapshot import SnapshotRun
-from evidence.units import UnitRecord
-
-
-class Progress(Protocol):
-    """How far a part is, after each unit."""
-
-    @property
-    def done(self) -> int:
-        """Units that are done."""
-
-    @property
-    def total(self) -> int:
-        """Units that there are."""
-
-    @property
-    def unit(self) -> UnitRecord:
-        """The unit that was done last."""
 
 
 class Part(Protocol):

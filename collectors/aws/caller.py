@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import functools
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -19,17 +17,17 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
-from collectors.answers import Answer, Page
+from collectors.answers import Answer, Page, shortened
 from collectors.aws.models import is_offered, operation_model, paginator_config
 from collectors.aws.outcomes import classify, error_code, is_throttle
 from collectors.aws.spec import Call
 from collectors.shape import search
+from collectors.sharing import SharedAnswers
 from evidence.capture import parameters_text
 from evidence.outcome import Outcome
 
 _ROUNDS = 6
 _FIRST_PAUSE = 1.0
-_LONGEST_DETAIL = 300
 
 
 class NotCollectedError(Exception):
@@ -80,8 +78,7 @@ class Caller:
         self.pause = pause
         self._source = source
         self._shared = shared
-        self._lock = threading.Lock()
-        self._made: dict[tuple[str, str, str, str], Future[list[Answer]]] = {}
+        self._made = SharedAnswers()
 
     def ask(self, call: Call, service: str, region: str, params: dict[str, Any]) -> Answer:
         """Make a call and return the answer of all its pages merged."""
@@ -108,21 +105,7 @@ class Caller:
             yield from self._pages(call, service, region, params)
             return
         key = (service, region, call.operation, parameters_text(params))
-        with self._lock:
-            future = self._made.get(key)
-            mine = future is None
-            if future is None:
-                future = self._made[key] = Future()
-        if mine:
-            try:
-                made = self._pages(call, service, region, params)
-                future.set_result([replace(answer, shared=True) for answer in made])
-            except BaseException as error:
-                future.set_exception(error)
-                raise
-            yield from future.result()
-            return
-        yield from (replace(answer, reused=True) for answer in future.result())
+        yield from self._made.pages(key, lambda: self._pages(call, service, region, params))
 
     def _pages(
         self, call: Call, service: str, region: str, params: dict[str, Any]
@@ -145,7 +128,7 @@ class Caller:
     ) -> Answer:
         page = self._source.page(service, exchanges, None)
         outcome = classify(error, call.absent, call.not_enabled)
-        detail = _shortened(self._source.clean(_detail(error)))
+        detail = shortened(self._source.clean(_detail(error)))
         if isinstance(error, NotCollectedError):
             outcome, detail = Outcome.SKIPPED, "not collected"
         elif error_code(error) == "EndpointConnectionError":
@@ -193,11 +176,6 @@ def _detail(error: Exception) -> str:
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message", ""))
     return " ".join(f"{error_code(error)}: {message}".strip(": ").split())
-
-
-def _shortened(line: str) -> str:
-    """Cut a page for people short, which some give instead of an answer."""
-    return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]} ..."
 
 
 def _token_pages(

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from collectors.aws.models import operation_model, paginator_config
 from collectors.aws.spec import AwsResourceType
-from evidence.errors import DataError
+from collectors.catalogue import load_folder
 from evidence.redaction import Redactor
-from evidence.yaml_files import load_model
 
 BUILT_IN = Path(__file__).parent / "resources"
 
@@ -19,18 +18,7 @@ def load_resource_types(folders: Iterable[Path] = ()) -> dict[str, AwsResourceTy
 
     Raises DataError with file, line and field for the first file that is wrong.
     """
-    found: dict[str, AwsResourceType] = {}
-    for folder in (BUILT_IN, *folders):
-        for file in sorted(folder.glob("aws_*.yaml")):
-            spec = load_model(file, AwsResourceType)
-            if spec.type != file.stem:
-                raise DataError(
-                    f"the file is called {file.stem!r} and its type {spec.type!r}",
-                    where=f"{file}: type",
-                    mend="Give both the same name.",
-                )
-            found[spec.type] = spec
-    return dict(sorted(found.items()))
+    return load_folder(AwsResourceType, (BUILT_IN, *folders), ("aws_*.yaml",))
 
 
 def shared_calls(specs: Iterable[AwsResourceType]) -> frozenset[tuple[str, str]]:

@@ -7,9 +7,8 @@ worker. It runs on threads here and would run the same on a process pool or on D
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,19 @@ from collectors.aws.live import LiveSource
 from collectors.aws.place import home_region, place_of
 from collectors.aws.session import AccountSession, AccountTarget, ClientSettings
 from collectors.aws.spec import AwsResourceType
-from collectors.run_types import keep_types, kept_types, only_aws
+from collectors.catalogue import types_in_scope
+from collectors.run_types import kept_types, only_aws
+from collectors.running import (
+    Progress,
+    Workers,
+    as_they_finish,
+    collect_each,
+    collect_or_gap,
+    commit_gap,
+)
 from collectors.unit import UnitCollector
-from evidence.errors import AuditpackError, StoreError, UsageError
-from evidence.outcome import Gap, Outcome
-from evidence.redaction import Redactor
+from evidence.errors import AuditpackError, UsageError
+from evidence.outcome import Outcome
 from evidence.snapshot import SnapshotRun
 from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord, UnitWriter
 
@@ -57,19 +64,7 @@ class AwsScope:
     def chosen_types(self) -> dict[str, AwsResourceType]:
         """Return the resource types in scope. Raises UsageError for a name that is none."""
         known = load_resource_types(Path(folder) for folder in self.type_folders)
-        for name in (*self.types, *self.exclude_types):
-            if name not in known:
-                raise _unknown_type(name, known)
-        wanted = self.types or tuple(known)
-        return {name: known[name] for name in wanted if name not in self.exclude_types}
-
-
-def _unknown_type(name: str, known: Iterable[str]) -> UsageError:
-    import difflib
-
-    near = difflib.get_close_matches(name, list(known), 1)
-    hint = f"Did you mean {near[0]}?" if near else "`auditpack list resources` names them all."
-    return UsageError(f"there is no resource type {name!r}", where="types", mend=hint)
+        return types_in_scope(known, self.types, self.exclude_types)
 
 
 @dataclass(frozen=True)
@@ -92,15 +87,6 @@ class UnitTarget:
         return UnitKey("aws", self.account_id, self.region, self.resource_type)
 
 
-@dataclass
-class Progress:
-    """What a progress display is told after each unit."""
-
-    done: int
-    total: int
-    unit: UnitRecord
-
-
 class _Worker:
     """What a process keeps between units of one account: session, caller, item threads."""
 
@@ -113,6 +99,10 @@ class _Worker:
         self.caller = Caller(source, shared_calls(self.specs.values()))
         self.threads = ThreadPoolExecutor(target.threads, thread_name_prefix="item")
 
+    def close(self) -> None:
+        """Let go of the items' threads."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
 
 @functools.lru_cache(maxsize=1)
 def _types_of_run(run_folder: str) -> dict[str, AwsResourceType]:
@@ -120,24 +110,7 @@ def _types_of_run(run_folder: str) -> dict[str, AwsResourceType]:
     return only_aws(kept_types(Path(run_folder)))
 
 
-_interrupted = threading.Event()
-_workers: dict[tuple[Any, ...], _Worker] = {}
-_workers_lock = threading.Lock()
-
-
-def _worker_for(target: UnitTarget) -> _Worker:
-    key = (target.account, target.account_id, target.run_folder)
-    with _workers_lock:
-        if key not in _workers:
-            _workers[key] = _Worker(target)
-        return _workers[key]
-
-
-def forget_account(account_id: str) -> None:
-    """Drop the clients and threads that this process keeps for an account."""
-    with _workers_lock:
-        for key in [key for key in _workers if key[1] == account_id]:
-            _workers.pop(key).threads.shutdown(wait=False, cancel_futures=True)
+_workers: Workers[_Worker] = Workers()
 
 
 def collect_unit(target: UnitTarget) -> UnitRecord:
@@ -145,37 +118,23 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
 
     Any other error is this unit's gap: it must not stop the rest.
     """
-    try:
-        worker = _worker_for(target)
-        spec = worker.specs[target.resource_type]
-        home = home_region(target.partition, target.settings.default_region)
-        place = place_of(spec, target.key, target.partition, home)
-        writer = UnitWriter(Path(target.run_folder), target.key)
-        handler = handler_of(spec.handler, worker.caller)
-        collector = UnitCollector(spec, place, worker.caller, worker.threads, writer, handler)
-        return collector.collect()
-    except StoreError:
-        raise
-    except Exception as error:
-        if _interrupted.is_set():
-            raise
-        cause, _ = Redactor(target.redaction_key, {}).redact_text(_cause(error))
-        return commit_gap(target.key, Path(target.run_folder), Outcome.ERROR, cause)
+
+    def gap(detail: str) -> UnitRecord:
+        return commit_gap(target.key, Path(target.run_folder), Outcome.ERROR, detail)
+
+    return collect_or_gap(lambda: _collected_unit(target), gap, target.redaction_key)
 
 
-def _cause(error: Exception) -> str:
-    what = error.what if isinstance(error, AuditpackError) else str(error)
-    return f"{type(error).__name__}: {what}"
-
-
-def commit_gap(key: UnitKey, run_folder: Path, outcome: Outcome, detail: str) -> UnitRecord:
-    """Commit a unit of which nothing could be read."""
-    gap = Gap(
-        key.provider, key.account, key.region, key.resource_type, "list", outcome.value, detail
-    )
-    record = UnitRecord(key, outcome, detail, 0, 0, 0, gaps=(gap,))
-    UnitWriter(run_folder, key).commit(record)
-    return record
+def _collected_unit(target: UnitTarget) -> UnitRecord:
+    key = (target.account, target.run_folder)
+    worker = _workers.of(target.account_id, key, lambda: _Worker(target))
+    spec = worker.specs[target.resource_type]
+    home = home_region(target.partition, target.settings.default_region)
+    place = place_of(spec, target.key, target.partition, home)
+    writer = UnitWriter(Path(target.run_folder), target.key)
+    handler = handler_of(spec.handler, worker.caller)
+    collector = UnitCollector(spec, place, worker.caller, worker.threads, writer, handler)
+    return collector.collect()
 
 
 @dataclass(frozen=True)
@@ -243,11 +202,7 @@ def plan(
     run: SnapshotRun,
     redaction_key: bytes,
 ) -> list[UnitTarget]:
-    """Return the units of a run, account by account; the run keeps what its types are.
-
-    Raises StoreError when the run cannot be written.
-    """
-    keep_types(run.folder, types.values())
+    """Return the units of a run, account by account. The run keeps its types (`keep_types`)."""
     return [
         UnitTarget(
             account.target,
@@ -286,41 +241,25 @@ def collect(
     `executor` is any `concurrent.futures` executor; threads by default. Raises StoreError when
     evidence cannot be written; what was committed stays.
     """
-    committed = run.committed()
-    total, done = len(targets), sum(target.key in committed for target in targets)
-    pool = executor or ThreadPoolExecutor(units_at_once, thread_name_prefix="unit")
-    _interrupted.clear()
-    try:
-        for account in accounts:
-            mine = [t for t in targets if t.account == account.target and t.key not in committed]
-            for record in _collected(mine, account, pool):
-                done += 1
-                on_progress(Progress(done, total, record))
-            forget_account(account.id)
-    except BaseException:
-        _interrupted.set()
-        for account in accounts:
-            forget_account(account.id)
-        raise
-    finally:
-        if executor is None:
-            pool.shutdown(wait=True, cancel_futures=True)
+    collect_each(
+        accounts,
+        targets,
+        run,
+        _collected,
+        account_of=lambda target: target.account_id,
+        forget=_workers.forget,
+        executor=executor,
+        units_at_once=units_at_once,
+        on_progress=on_progress,
+    )
 
 
 def _collected(
-    targets: Sequence[UnitTarget], account: OpenedAccount, pool: Executor
+    account: OpenedAccount, targets: Sequence[UnitTarget], pool: Executor
 ) -> Iterable[UnitRecord]:
     if account.failure is not None:
+        detail = f"the account could not be opened: {account.failure.what}"
         for target in targets:
-            detail = f"the account could not be opened: {account.failure.what}"
             yield commit_gap(target.key, Path(target.run_folder), Outcome.DENIED, detail)
         return
-    waiting: set[Future[UnitRecord]] = {pool.submit(collect_unit, target) for target in targets}
-    try:
-        while waiting:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    finally:
-        for future in waiting:
-            future.cancel()
+    yield from as_they_finish(pool, collect_unit, targets)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from collectors.answers import Page
 from collectors.aws.caller import Caller, NotCollectedError
@@ -16,7 +15,14 @@ from collectors.aws.parsing import AnswerReader
 from collectors.aws.place import place_of
 from collectors.aws.spec import AwsResourceType
 from collectors.captured import Recorded, UnitCaptures
-from collectors.replaying import Inline, ReplayedUnit, RowsOnly, no_pause, with_marks
+from collectors.replaying import (
+    CapturedAnswers,
+    Inline,
+    ReplayedUnit,
+    RowsOnly,
+    no_pause,
+    unit_captures,
+)
 from collectors.shape import plain
 from collectors.unit import UnitCollector
 from evidence.errors import VerificationError
@@ -24,11 +30,9 @@ from evidence.redaction import Redactor
 from evidence.snapshot import Snapshot
 from evidence.units import UnitKey
 
-_Result = TypeVar("_Result")
 
-
-class CapturedSource:
-    """Answers calls from captures. With a redactor, its paths are taken out of the answers too."""
+class CapturedSource(CapturedAnswers):
+    """Answers calls from captures, as the SDK would."""
 
     def __init__(
         self,
@@ -37,40 +41,24 @@ class CapturedSource:
         partition: str,
         redactor: Redactor | None = None,
     ) -> None:
+        super().__init__(captures, redactor)
         self.partition = partition
-        self.missing: list[str] = []
-        self._captures, self._reader, self._redactor = captures, reader, redactor
-        self._current: list[Recorded] = []
+        self._reader = reader
         self._operation = ("", "")
-
-    @contextmanager
-    def recording(self) -> Iterator[list[Recorded]]:
-        """Collect the exchanges that answer while the block runs."""
-        self._current = []
-        yield self._current
 
     def ask(self, service: str, region: str, operation: str, params: dict[str, Any]) -> Any:
         """Return the recorded answer, or raise the recorded error; NotCollectedError if none."""
         self._operation = (service, operation)
-        found = self._captures.take(service, region, operation, params)
-        if found is None:
-            self.missing.append(f"{service}.{operation} in {region}")
+        called = f"{service}.{operation} in {region}"
+        capture = self._take(service, region, operation, params, called)
+        if capture is None:
             raise NotCollectedError(operation)
-        exchanges, capture = found
-        self._current.extend(exchanges)
         return self._reader.read(operation, params, capture)
-
-    def clean(self, text: str) -> str:
-        """Return an error's text: secrets were taken out before it was captured."""
-        return text if self._redactor is None else self._redactor.redact_text(text)[0]
 
     def page(self, service: str, exchanges: Sequence[Recorded], response: Any) -> Page:  # noqa: ARG002
         """Return an answer as plain data; its captures are named by their references."""
         data = None if response is None else plain(response)
-        if self._redactor is not None and response is not None:
-            redacted, _ = self._redactor.redact(self._operation, data)
-            data = with_marks(redacted, data)
-        return Page(data, tuple(recorded.reference.encode() for recorded in exchanges))
+        return self._answered(exchanges, data, self._operation)
 
 
 class UnitReplayer:
@@ -108,11 +96,8 @@ class UnitReplayer:
                 where=str(self._snapshot.folder),
             )
         place = place_of(spec, key, account["partition"], account["home_region"])
-        segment = self._snapshot.segment(key.path)
-        if not segment.is_file():
-            raise VerificationError("the captures of this unit are missing", where=str(segment))
         with tempfile.TemporaryFile() as scratch, rows.open("wb") as file:
-            captures = UnitCaptures(segment, key.path, self._declared, scratch)
+            captures = unit_captures(self._snapshot, key, self._declared, scratch)
             source = CapturedSource(captures, self._reader, place.partition, self._redactor)
             caller = Caller(source, self._shared, pause=no_pause)
             writer = RowsOnly(key, captures.records, file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -19,10 +18,9 @@ from collectors.fields import (
     check_name,
 )
 from collectors.place import filled
+from collectors.spec import check_steps_in_order, steps_named_in
 from evidence.redaction import parse_path
 from evidence.schema import TableSchema
-
-_STEP_REFERENCE = re.compile(r"\bsteps\.([a-z][a-z0-9_]*)")
 
 
 class TokenPair(Strict):
@@ -103,7 +101,7 @@ class Step(Call):
         """Return the names of the steps whose answers this one uses."""
         texts = [self.when or "", self.each or "", self.region or ""]
         texts.extend(_texts_of(self.params))
-        return {name for text in texts for name in _STEP_REFERENCE.findall(text)}
+        return steps_named_in(texts)
 
 
 class Redact(Strict):
@@ -152,7 +150,7 @@ class AwsResourceType(Strict):
             if reason:
                 raise ValueError(reason)
         self._sources_exist()
-        self._steps_in_order()
+        check_steps_in_order(self.enrich)
         self._redactions_are_of_calls()
         return self
 
@@ -175,16 +173,6 @@ class AwsResourceType(Strict):
             raise ValueError(
                 f"a facet comes from {unknown[0]!r}, which is none of: {', '.join(sorted(known))}"
             )
-
-    def _steps_in_order(self) -> None:
-        done: set[str] = set()
-        for step in self.enrich:
-            missing = sorted(step.needs() - done)
-            if missing:
-                raise ValueError(f"step {step.name!r} uses {missing[0]!r}: no earlier step")
-            if step.name in done:
-                raise ValueError(f"two steps are called {step.name!r}: give one another `into`")
-            done.add(step.name)
 
     def calls(self) -> list[tuple[str, str]]:
         """Return every (service, boto3 method name) that this type may call, each once."""

@@ -7,10 +7,8 @@ What answers is a `Source`: the cloud itself (`LiveSource`), or the captures of 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -20,6 +18,7 @@ from collectors.azure.exchange import Reply, Request
 from collectors.azure.outcomes import classify, detail_of, is_throttle
 from collectors.azure.session import TenantSession
 from collectors.capturing import CaptureMaker
+from collectors.sharing import SharedAnswers
 from evidence.capture import parameters_text
 from evidence.outcome import Outcome
 
@@ -115,8 +114,7 @@ class Asker:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._source, self._shared, self._pause = source, shared, pause
-        self._lock = threading.Lock()
-        self._made: dict[tuple[str, ...], Future[list[Answer]]] = {}
+        self._made = SharedAnswers()
 
     def ask(self, question: Question) -> Answer:
         """Return one answer, the lists of its pages joined."""
@@ -137,21 +135,7 @@ class Asker:
             return
         parameters = parameters_text(question.request.parameters)
         key = (question.service, question.operation, parameters)
-        with self._lock:
-            future = self._made.get(key)
-            mine = future is None
-            if future is None:
-                future = self._made[key] = Future()
-        if mine:
-            try:
-                made = [replace(answer, shared=True) for answer in self._pages(question)]
-                future.set_result(made)
-            except BaseException as error:
-                future.set_exception(error)
-                raise
-            yield from made
-            return
-        yield from (replace(answer, reused=True) for answer in future.result())
+        yield from self._made.pages(key, lambda: self._pages(question))
 
     def _pages(self, question: Question) -> Iterator[Answer]:
         request: Request | None = question.request

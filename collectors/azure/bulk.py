@@ -7,11 +7,12 @@ in memory but which pages hold rows of which subscription.
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -25,6 +26,8 @@ from evidence.outcome import Outcome
 from evidence.redaction import Redactor
 from evidence.segments import read_lines
 from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord
+
+_Taken = TypeVar("_Taken")
 
 SUFFIX = ".resource_graph"
 """What the name of a bulk unit has after its resource type's."""
@@ -189,8 +192,7 @@ class BulkRows:
             )
             yield _cited(operation, Outcome.OK, [], self._references(few))
             return
-        for number, rows in self._pages(lines):
-            mine = [row for row in rows if subscription in (None, subscription_of(row))]
+        for number, mine in self._read(lines, functools.partial(_rows_in, subscription)):
             yield _cited(operation, Outcome.OK, self._clean(mine), self._references((number,)))
 
     def _clean(self, rows: list[Any]) -> list[Any]:
@@ -208,16 +210,21 @@ class BulkRows:
             if self._made is None:
                 pages: list[int] = []
                 by_subscription: dict[str, list[int]] = {}
-                for number, rows in self._pages(None):
+                for number, owners in self._read(None, _subscriptions_of):
                     pages.append(number)
-                    for subscription in {subscription_of(row) for row in rows}:
+                    for subscription in owners:
                         by_subscription.setdefault(subscription, []).append(number)
                 found = {name: tuple(lines) for name, lines in by_subscription.items()}
                 self._made = _Index(tuple(pages), found)
             return self._made
 
-    def _pages(self, lines: Sequence[int] | None) -> Iterator[tuple[int, list[Any]]]:
-        """Yield (line, rows) of the pages at `lines`, or of all; attempts that failed are none."""
+    def _read(
+        self, lines: Sequence[int] | None, take: Callable[[list[Any]], _Taken]
+    ) -> Iterator[tuple[int, _Taken]]:
+        """Yield (line, what `take` takes of its rows) of the pages at `lines`, or of all.
+
+        Attempts that failed are no pages. A page's other rows are let go of before the next one.
+        """
         wanted = None if lines is None else frozenset(lines)
         last = max(lines) if lines else None
         for number, line in enumerate(read_lines(self._segment), start=1):
@@ -227,7 +234,16 @@ class BulkRows:
                 continue
             rows = _rows_of(orjson.loads(line))
             if rows is not None:
-                yield number, rows
+                taken, rows = take(rows), None
+                yield number, taken
+
+
+def _subscriptions_of(rows: list[Any]) -> set[str]:
+    return {subscription_of(row) for row in rows}
+
+
+def _rows_in(subscription: str | None, rows: list[Any]) -> list[Any]:
+    return [row for row in rows if subscription in (None, subscription_of(row))]
 
 
 def _cited(

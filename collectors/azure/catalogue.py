@@ -7,9 +7,8 @@ from pathlib import Path
 
 from collectors.azure.actions import actions_by_call
 from collectors.azure.spec import RESOURCE_GRAPH, AzureResourceType
-from evidence.errors import DataError
+from collectors.catalogue import load_folder
 from evidence.redaction import Redactor, parse_path
-from evidence.yaml_files import load_model
 
 BUILT_IN = Path(__file__).parent / "resources"
 
@@ -19,19 +18,7 @@ def load_resource_types(folders: Iterable[Path] = ()) -> dict[str, AzureResource
 
     Raises DataError with file, line and field for the first file that is wrong.
     """
-    found: dict[str, AzureResourceType] = {}
-    for folder in (BUILT_IN, *folders):
-        for pattern in ("azure_*.yaml", "entra_*.yaml"):
-            for file in sorted(folder.glob(pattern)):
-                spec = load_model(file, AzureResourceType)
-                if spec.type != file.stem:
-                    raise DataError(
-                        f"the file is called {file.stem!r} and its type {spec.type!r}",
-                        where=f"{file}: type",
-                        mend="Give both the same name.",
-                    )
-                found[spec.type] = spec
-    return dict(sorted(found.items()))
+    return load_folder(AzureResourceType, (BUILT_IN, *folders), ("azure_*.yaml", "entra_*.yaml"))
 
 
 def redactor_for(specs: Iterable[AzureResourceType], key: bytes) -> Redactor:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,25 +27,32 @@ from collectors.azure.rereading import Rereader
 from collectors.azure.session import TenantSession, TenantTarget
 from collectors.azure.spec import AzureResourceType
 from collectors.capturing import CaptureMaker
-from collectors.run_types import keep_types, kept_types, only_azure
+from collectors.catalogue import types_in_scope
+from collectors.run_types import kept_types, only_azure
+from collectors.running import (
+    Progress,
+    Workers,
+    as_they_finish,
+    collect_each,
+    collect_or_gap,
+    commit_gap,
+)
 from collectors.unit import UnitCollector
-from evidence.errors import AuditpackError, StoreError, UsageError
-from evidence.outcome import Gap, Outcome
+from evidence.outcome import Outcome
+from evidence.segments import segment_path
 from evidence.snapshot import SnapshotRun
 from evidence.units import (
     GLOBAL_REGION,
     SEALED,
-    WORK,
     UnitKey,
     UnitRecord,
     UnitWriter,
-    read_unit,
+    committed_unit,
 )
 
 __all__ = [
     "AzureScope",
     "OpenedTenant",
-    "Progress",
     "UnitTarget",
     "collect",
     "open_tenants",
@@ -68,19 +75,7 @@ class AzureScope:
     def chosen_types(self) -> dict[str, AzureResourceType]:
         """Return the resource types in scope. Raises UsageError for a name that is none."""
         known = load_resource_types(Path(folder) for folder in self.type_folders)
-        for name in (*self.types, *self.exclude_types):
-            if name not in known:
-                raise _unknown_type(name, known)
-        wanted = self.types or tuple(known)
-        return {name: known[name] for name in wanted if name not in self.exclude_types}
-
-
-def _unknown_type(name: str, known: Iterable[str]) -> UsageError:
-    import difflib
-
-    near = difflib.get_close_matches(name, list(known), 1)
-    hint = f"Did you mean {near[0]}?" if near else "`auditpack list resources` names them all."
-    return UsageError(f"there is no resource type {name!r}", where="types", mend=hint)
+        return types_in_scope(known, self.types, self.exclude_types)
 
 
 @dataclass(frozen=True)
@@ -110,15 +105,6 @@ class UnitTarget:
         if self.bulk:
             return bulk_key(self.tenant_id, self.resource_type)
         return UnitKey("azure", self.account, GLOBAL_REGION, self.resource_type)
-
-
-@dataclass
-class Progress:
-    """What a progress display is told after each unit."""
-
-    done: int
-    total: int
-    unit: UnitRecord
 
 
 class _Worker:
@@ -157,9 +143,8 @@ class _Worker:
 
 
 def _bulk_rows(target: UnitTarget) -> BulkRows:
-    run, path = Path(target.run_folder), bulk_key(target.tenant_id, target.resource_type).path
-    record = read_unit((run / WORK / "units" / f"{path}.json").read_bytes())
-    return BulkRows(record, run / SEALED / "captures" / f"{path}.jsonl.zst")
+    run, key = Path(target.run_folder), bulk_key(target.tenant_id, target.resource_type)
+    return BulkRows(committed_unit(run, key), run / SEALED / segment_path(key.path))
 
 
 @functools.lru_cache(maxsize=1)
@@ -168,24 +153,7 @@ def _types_of_run(run_folder: str) -> dict[str, AzureResourceType]:
     return only_azure(kept_types(Path(run_folder)))
 
 
-_interrupted = threading.Event()
-_workers: dict[tuple[Any, ...], _Worker] = {}
-_workers_lock = threading.Lock()
-
-
-def _worker_for(target: UnitTarget) -> _Worker:
-    key = (target.tenant, target.tenant_id, target.run_folder)
-    with _workers_lock:
-        if key not in _workers:
-            _workers[key] = _Worker(target)
-        return _workers[key]
-
-
-def forget_tenant(tenant_id: str) -> None:
-    """Drop the connections and threads that this process keeps for a tenant."""
-    with _workers_lock:
-        for key in [key for key in _workers if key[1] == tenant_id]:
-            _workers.pop(key).close()
+_workers: Workers[_Worker] = Workers()
 
 
 def collect_unit(target: UnitTarget) -> UnitRecord:
@@ -194,45 +162,37 @@ def collect_unit(target: UnitTarget) -> UnitRecord:
     Any other error is this unit's gap: it must not stop the rest.
     """
     if target.unread:
-        return commit_gap(target, target.outcome, target.unread)
-    try:
-        worker = _worker_for(target)
-        spec = worker.specs[target.resource_type]
-        writer = UnitWriter(Path(target.run_folder), target.key)
-        asker = worker.asker(target.account)
-        if target.bulk:
-            needs = needs_of(spec)[id(spec.listing)]
-            return collect_bulk(asker, spec, target.subscriptions, needs, writer)
-        place = place_of(target.account, target.settings.cloud)
-        subscription = target.account if spec.scope == "subscription" else None
-        caller = UnitCaller(spec, asker, subscription, lambda: worker.rows(target))
-        again = None
-        if spec.reread is not None and target.settings.reread:
-            again = Rereader(spec, place, caller, worker.threads)
-        collector = UnitCollector(spec, place, caller, worker.threads, writer, second_look=again)
-        return collector.collect()
-    except StoreError:
-        raise
-    except Exception as error:
-        if _interrupted.is_set():
-            raise
-        return commit_gap(target, Outcome.ERROR, _cause(error))
+        return _commit_gap(target, target.outcome, target.unread)
+
+    def gap(detail: str) -> UnitRecord:
+        return _commit_gap(target, Outcome.ERROR, detail)
+
+    return collect_or_gap(lambda: _collected_unit(target), gap, target.redaction_key)
 
 
-def _cause(error: Exception) -> str:
-    what = error.what if isinstance(error, AuditpackError) else str(error)
-    return f"{type(error).__name__}: {what}"
+def _collected_unit(target: UnitTarget) -> UnitRecord:
+    key = (target.tenant, target.run_folder)
+    worker = _workers.of(target.tenant_id, key, lambda: _Worker(target))
+    spec = worker.specs[target.resource_type]
+    writer = UnitWriter(Path(target.run_folder), target.key)
+    asker = worker.asker(target.account)
+    if target.bulk:
+        needs = needs_of(spec)[id(spec.listing)]
+        return collect_bulk(asker, spec, target.subscriptions, needs, writer)
+    place = place_of(target.account, target.settings.cloud)
+    subscription = target.account if spec.scope == "subscription" else None
+    caller = UnitCaller(spec, asker, subscription, lambda: worker.rows(target))
+    again = None
+    if spec.reread is not None and target.settings.reread:
+        again = Rereader(spec, place, caller, worker.threads)
+    collector = UnitCollector(spec, place, caller, worker.threads, writer, second_look=again)
+    return collector.collect()
 
 
-def commit_gap(target: UnitTarget, outcome: Outcome, detail: str) -> UnitRecord:
+def _commit_gap(target: UnitTarget, outcome: Outcome, detail: str) -> UnitRecord:
     """Commit a unit of which nothing could be read. A bulk unit's gaps are its subscriptions'."""
-    key = target.key
-    gap = Gap(
-        key.provider, key.account, key.region, key.resource_type, "list", outcome.value, detail
-    )
-    record = UnitRecord(key, outcome, detail, 0, 0, 0, gaps=() if target.bulk else (gap,))
-    UnitWriter(Path(target.run_folder), key).commit(record)
-    return record
+    folder = Path(target.run_folder)
+    return commit_gap(target.key, folder, outcome, detail, is_counted=not target.bulk)
 
 
 def plan(
@@ -242,11 +202,7 @@ def plan(
     run: SnapshotRun,
     redaction_key: bytes,
 ) -> list[UnitTarget]:
-    """Return the units of a run, tenant by tenant; the run keeps what its types are.
-
-    Raises StoreError when the run cannot be written.
-    """
-    keep_types(run.folder, types.values())
+    """Return the units of a run, tenant by tenant. The run keeps its types (`keep_types`)."""
     return [
         UnitTarget(
             tenant.target,
@@ -302,29 +258,22 @@ def collect(
     `executor` is any `concurrent.futures` executor; threads by default. Raises StoreError when
     evidence cannot be written; what was committed stays.
     """
-    committed = run.committed()
-    total = len(targets)
-    done = sum(target.key in committed for target in targets)
-    pool = executor or ThreadPoolExecutor(units_at_once, thread_name_prefix="unit")
-    _interrupted.clear()
-    try:
-        for tenant in tenants:
-            mine = [t for t in targets if t.tenant_id == tenant.id and t.key not in committed]
-            for record in _collected(mine, pool):
-                done += 1
-                on_progress(Progress(done, total, record))
-            forget_tenant(tenant.id)
-    except BaseException:
-        _interrupted.set()
-        for tenant in tenants:
-            forget_tenant(tenant.id)
-        raise
-    finally:
-        if executor is None:
-            pool.shutdown(wait=True, cancel_futures=True)
+    collect_each(
+        tenants,
+        targets,
+        run,
+        _collected,
+        account_of=lambda target: target.tenant_id,
+        forget=_workers.forget,
+        executor=executor,
+        units_at_once=units_at_once,
+        on_progress=on_progress,
+    )
 
 
-def _collected(targets: Sequence[UnitTarget], pool: Executor) -> Iterator[UnitRecord]:
+def _collected(
+    _tenant: OpenedTenant, targets: Sequence[UnitTarget], pool: Executor
+) -> Iterator[UnitRecord]:
     """Yield the units as they are done; what rests on a bulk unit begins when that is committed."""
     bulk = {target.resource_type for target in targets if target.bulk}
     later: dict[str, list[UnitTarget]] = defaultdict(list)
@@ -333,20 +282,12 @@ def _collected(targets: Sequence[UnitTarget], pool: Executor) -> Iterator[UnitRe
             later[target.resource_type].append(target)
     first = [t for t in targets if t.bulk or t.unread or t.resource_type not in bulk]
     first.sort(key=lambda target: not target.bulk)
-    waiting: set[Future[UnitRecord]] = {pool.submit(collect_unit, target) for target in first}
-    try:
-        while waiting:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                record = future.result()
-                yield record
-                name = record.key.resource_type
-                if name.endswith(SUFFIX):
-                    begun = later.pop(name.removesuffix(SUFFIX), [])
-                    waiting |= {pool.submit(collect_unit, target) for target in begun}
-    finally:
-        for future in waiting:
-            future.cancel()
+
+    def then(record: UnitRecord) -> list[UnitTarget]:
+        name = record.key.resource_type
+        return later.pop(name.removesuffix(SUFFIX), []) if name.endswith(SUFFIX) else []
+
+    return as_they_finish(pool, collect_unit, first, then)
 
 
 def scope_as_dict(scope: AzureScope, tenants: Sequence[OpenedTenant]) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
+from collectors.answers import shortened
 from collectors.azure.exchange import Reply
 from evidence.outcome import Outcome
-
-_LONGEST_DETAIL = 300
 
 DENIED = frozenset(
     {
@@ -84,9 +83,7 @@ def needs_licence(reply: Reply) -> bool:
 
 def detail_of(reply: Reply, outcome: Outcome, needs: str) -> str:
     """Return code and message on one line, and what is missing: a permission, or a licence."""
-    line = " ".join(f"{reply.code}: {reply.message}".strip(": ").split())
-    if len(line) > _LONGEST_DETAIL:  # some answer with a page for people
-        line = f"{line[:_LONGEST_DETAIL]} ..."
+    line = shortened(" ".join(f"{reply.code}: {reply.message}".strip(": ").split()))
     if outcome is Outcome.DENIED and needs:
         return f"{line} (needs {needs})"
     if outcome is Outcome.NOT_ENABLED and needs_licence(reply):

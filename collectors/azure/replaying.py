@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,15 @@ from collectors.azure.exchange import Reply, Request, reply_of
 from collectors.azure.place import place_of
 from collectors.azure.rereading import REREAD_CALL, Rereader
 from collectors.azure.spec import AzureResourceType
-from collectors.captured import Recorded, UnitCaptures
-from collectors.replaying import Inline, ReplayedUnit, RowsOnly, no_pause, with_marks
+from collectors.captured import Recorded
+from collectors.replaying import (
+    CapturedAnswers,
+    Inline,
+    ReplayedUnit,
+    RowsOnly,
+    no_pause,
+    unit_captures,
+)
 from collectors.unit import UnitCollector
 from evidence.errors import VerificationError
 from evidence.redaction import Redactor
@@ -28,35 +34,18 @@ from evidence.snapshot import Snapshot
 from evidence.units import GLOBAL_REGION, UnitKey
 
 
-class CapturedSource:
-    """Answers requests from captures. With a redactor, its paths are taken out of them too."""
-
-    def __init__(self, captures: UnitCaptures, redactor: Redactor | None = None) -> None:
-        self.missing: list[str] = []
-        self._captures, self._redactor = captures, redactor
-        self._current: list[Recorded] = []
-
-    @contextmanager
-    def recording(self) -> Iterator[list[Recorded]]:
-        """Collect the exchanges that answer while the block runs."""
-        self._current = []
-        yield self._current
+class CapturedSource(CapturedAnswers):
+    """Answers requests from captures."""
 
     def ask(self, service: str, operation: str, request: Request) -> Reply:
         """Return the recorded reply; one that says so where there is none."""
-        found = self._captures.take(service, GLOBAL_REGION, operation, request.parameters)
-        if found is None:
-            self.missing.append(f"{operation} ({request.path})")
+        called = f"{operation} ({request.path})"
+        capture = self._take(service, GLOBAL_REGION, operation, request.parameters, called)
+        if capture is None:
             return Reply(0, None, (NOT_COLLECTED,))
-        exchanges, capture = found
-        self._current.extend(exchanges)
         if capture["error"]:
             return Reply(0, None, (capture["error"],), capture["error_detail"])
         return reply_of(capture["status"], capture["headers"], _body(capture))
-
-    def clean(self, text: str) -> str:
-        """Return an error's text: secrets were taken out before it was captured."""
-        return text if self._redactor is None else self._redactor.redact_text(text)[0]
 
     def page(
         self,
@@ -66,10 +55,7 @@ class CapturedSource:
         declared_for: Hashable,
     ) -> Page:
         """Return an answer; its captures are named by their references."""
-        if self._redactor is not None and answer is not None:
-            redacted, _ = self._redactor.redact(declared_for, answer)
-            answer = with_marks(redacted, answer)
-        return Page(answer, tuple(recorded.reference.encode() for recorded in exchanges))
+        return self._answered(exchanges, answer, declared_for)
 
 
 def _body(capture: Mapping[str, Any]) -> bytes:
@@ -107,7 +93,7 @@ class AzureReplayer:
         spec = self._types[key.resource_type]
         place = place_of(key.account, str(self._scope.get("cloud", "")))
         with tempfile.TemporaryFile() as scratch, rows.open("wb") as file:
-            captures = self._captures(key, scratch)
+            captures = unit_captures(self._snapshot, key, self._declared, scratch)
             source = CapturedSource(captures, self._redactor)
             asker = Asker(source, self._shared, pause=no_pause)
             subscription = key.account if spec.scope == "subscription" else None
@@ -121,12 +107,6 @@ class AzureReplayer:
             record = collector.collect()
             return ReplayedUnit(record, tuple(source.missing), tuple(captures.unused))
 
-    def _captures(self, key: UnitKey, scratch: Any) -> UnitCaptures:
-        segment = self._snapshot.segment(key.path)
-        if not segment.is_file():
-            raise VerificationError("the captures of this unit are missing", where=str(segment))
-        return UnitCaptures(segment, key.path, self._declared, scratch)
-
     def _bulk(self, spec: AzureResourceType, key: UnitKey) -> BulkRows:
         """Return the pages that a unit's rows lie in: they are replayed once, like units."""
         tenant = self._tenant_of(key.account)
@@ -136,7 +116,7 @@ class AzureReplayer:
             if spec.scope == "subscription":
                 asked = [item["id"] for item in tenant["subscriptions"] if not item["unread"]]
             with tempfile.TemporaryFile() as scratch:
-                captures = self._captures(bulk, scratch)
+                captures = unit_captures(self._snapshot, bulk, self._declared, scratch)
                 source = CapturedSource(captures, None)
                 writer = RowsOnly(bulk, captures.records, scratch)
                 asker = Asker(source, pause=no_pause)

@@ -23,6 +23,7 @@ from collectors.fields import (
     check_name,
 )
 from collectors.place import identifier
+from collectors.spec import check_steps_in_order, steps_named_in
 from evidence.redaction import parse_path
 from evidence.schema import TableSchema
 
@@ -30,7 +31,6 @@ RESOURCE_GRAPH = "resource_graph"
 ARM = "arm"
 GRAPH = "graph"
 
-_STEP_REFERENCE = re.compile(r"\bsteps\.([a-z][a-z0-9_]*)")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_.]+)\}")
 _API_VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-preview)?$")
 _TABLES = (
@@ -166,7 +166,7 @@ class Step(Call):
     def needs(self) -> set[str]:
         """Return the names of the steps whose answers this one uses."""
         texts = [self.when or "", self.each or "", *self.templates()]
-        return {name for text in texts for name in _STEP_REFERENCE.findall(text)}
+        return steps_named_in(texts)
 
     def is_for_item(self) -> bool:
         """Whether what it asks depends on the resource, so that no two ask alike."""
@@ -247,20 +247,10 @@ class AzureResourceType(Strict):
             raise ValueError(
                 f"{unknown[0]!r} is no call of this type: there are {', '.join(sorted(known))}"
             )
-        self._steps_in_order()
+        check_steps_in_order(self.enrich)
+        if any(step.resource_graph for step in self.enrich):
+            raise ValueError("Resource Graph lists; a step asks `arm` or `graph`")
         return self
-
-    def _steps_in_order(self) -> None:
-        done: set[str] = set()
-        for step in self.enrich:
-            missing = sorted(step.needs() - done)
-            if missing:
-                raise ValueError(f"step {step.name!r} uses {missing[0]!r}: no earlier step")
-            if step.name in done:
-                raise ValueError(f"two steps are called {step.name!r}")
-            if step.resource_graph:
-                raise ValueError("Resource Graph lists; a step asks `arm` or `graph`")
-            done.add(step.name)
 
     def calls(self) -> list[Call]:
         """Return every call of this type, the listing first."""
