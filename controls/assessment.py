@@ -92,10 +92,11 @@ class Assessment:
         with duckdb.connect() as database:
             found = database.execute(f"SELECT {columns} FROM read_parquet({path}){where}")
             while batch := found.fetchmany(5_000):
-                yield from (_finding(row) for row in batch)
+                yield from (finding_of(row) for row in batch)
 
 
-def _finding(row: Sequence[Any]) -> Finding:
+def finding_of(row: Sequence[Any]) -> Finding:
+    """Return the finding of a row with `FINDING_COLUMNS`."""
     values = dict(zip(FINDING_COLUMNS, row, strict=True))
     return Finding(**{**values, "captures": tuple(values["captures"])})
 

@@ -7,14 +7,12 @@ findings as plain lines, and `VERIFY.md`.
 
 from __future__ import annotations
 
-import mmap
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import cast
 
 from evidence.checksums import (
     SIGNATURE,
@@ -27,7 +25,7 @@ from evidence.checksums import (
 from evidence.disclosure import DISCLOSURE, verify_disclosure
 from evidence.errors import UsageError, VerificationError
 from evidence.faults import VerificationReport
-from evidence.files import sha256_of_file
+from evidence.files import mapped, sha256_of_file
 from evidence.keys import Certificate
 from evidence.log import active_keys
 from evidence.manifest import MANIFEST_NAME, read_manifest
@@ -179,9 +177,8 @@ def archive_signature(path: Path) -> Path:
 def check_archive(path: Path, certificate: Certificate) -> None:
     """Check the signature over a zip file. Raises VerificationError."""
     signature = archive_signature(path).read_bytes()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        # A mapped file is read as bytes are, and need not fit into memory.
-        certificate.check(cast("bytes", data), signature, where=path.name)
+    with mapped(path) as data:
+        certificate.check(data, signature, where=path.name)
 
 
 def _check_archive(path: Path, signers: list[Certificate], report: VerificationReport) -> None:

@@ -28,13 +28,13 @@ from evidence.checksums import read_member
 from evidence.contents import Contents
 from evidence.errors import UsageError, VerificationError
 from evidence.faults import LogState, VerificationReport
-from evidence.keys import Certificate
 from evidence.log import LogRecord, read_record, record_index, record_name
 from evidence.manifest import MANIFEST_NAME, Manifest, check_signature, read_manifest
 from evidence.merkle import leaf_hash, root_from_path
 from evidence.objects import FolderObjects
 from evidence.proof import LogProof
-from evidence.signed_note import SignedNote
+from evidence.segments import segment_path
+from evidence.signed_note import SignedNote, signed_by_any
 from evidence.store import Store
 from evidence.timestamps import check_timestamp
 from evidence.verify import Trust, read_certificates
@@ -112,7 +112,7 @@ def record_position(predicate: Mapping[str, Any], reference: str) -> int:
     unit, _, number = reference.rpartition("#")
     start = 0
     for segment in predicate["segments"]:
-        if segment["path"] == f"captures/{unit}.jsonl.zst":
+        if segment["path"] == segment_path(unit):
             if number.isdecimal() and 0 < int(number) <= segment["records"]:
                 return start + int(number) - 1
             break
@@ -215,18 +215,11 @@ def _check_inclusion(
             report.fault(where, f"is not UTF-8: {error}")
         except VerificationError as error:
             report.fault(where, error.what)
-    if not any(_signed(note, found, certificate) for certificate in log.keys.values()):
+    if not signed_by_any(note, found.origin, log.keys.values()):
         report.fault(CHECKPOINT, "is not signed by a key that the log names")
     moments = log.stamped.values()
     latest = max(moments).isoformat() if moments else ""
     report.log = LogState(found.origin, found.size, found.root.hex(), text, len(moments), latest)
-
-
-def _signed(note: SignedNote, checkpoint: Checkpoint, certificate: Certificate) -> bool:
-    try:
-        return note.signed_by(checkpoint.origin, certificate)
-    except VerificationError:
-        return False
 
 
 def _compare(checkpoint: Checkpoint, trust: Trust, report: VerificationReport) -> None:

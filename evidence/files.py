@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from evidence.errors import StoreError
 
@@ -52,6 +55,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[bytes]:
+    """Give a file's bytes without reading them into memory: it need not fit. It is not empty."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield cast("bytes", data)
 
 
 def sha256_of_file(path: Path) -> str:

@@ -210,8 +210,10 @@ def require_active(
 ) -> None:
     """Refuse to append with a key that the log does not know, or not any more. Raises KeyFileError.
 
-    `named` is the fingerprint that the new entry itself names.
+    `named` is the fingerprint that the new entry itself names. An empty log begins with any key.
     """
+    if not records:
+        return
     active = active_keys(records)
     fingerprints = [key.certificate.fingerprint for key in keys]
     refused = [one for one in fingerprints if one not in (*active, named)]
@@ -290,13 +292,19 @@ def known_certificates(records: Sequence[LogRecord]) -> Iterator[str]:
             yield record.id
 
 
+def active_after(active: Sequence[str], record: LogRecord) -> tuple[str, ...]:
+    """Return the fingerprints in use after a record, given those in use before it."""
+    if record.kind == KEY:
+        replaced = record.entry.get("replaces")
+        return (*(one for one in active if one != replaced), record.id)
+    if record.kind == REVOCATION:
+        return tuple(one for one in active if one != record.id)
+    return tuple(active)
+
+
 def active_keys(records: Sequence[LogRecord]) -> tuple[str, ...]:
     """Return the fingerprints that may sign the next record: named, not replaced, not revoked."""
-    active: list[str] = []
+    active: tuple[str, ...] = ()
     for record in records:
-        if record.kind == KEY:
-            active = [one for one in active if one != record.entry.get("replaces")]
-            active.append(record.id)
-        elif record.kind == REVOCATION:
-            active = [one for one in active if one != record.id]
-    return tuple(active)
+        active = active_after(active, record)
+    return active

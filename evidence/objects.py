@@ -153,6 +153,15 @@ class FolderObjects:
             (self.root / name).unlink(missing_ok=True)
 
 
+def create_or_read(objects: Objects, name: str, data: bytes) -> bytes:
+    """Create an object; return its bytes, which are another writer's where he was first."""
+    try:
+        objects.create(name, data)
+    except ObjectExistsError:
+        return objects.read(name)
+    return data
+
+
 def _link(rest: Path, target: Path) -> None:
     """Give the finished file its name. Raises ObjectExistsError when the name is taken."""
     try:

@@ -8,7 +8,6 @@ Source: Microsoft, "Blob Storage REST API": Put Blob, Put Block List, conditiona
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +19,13 @@ from evidence.errors import StoreError
 from evidence.objects import DISCARDABLE, ObjectInfo
 from evidence.objects_remote import (
     WRITER,
+    RemoteObjects,
     exists_error,
     length_of,
     missing_error,
     new_writer,
     not_installed,
     opened,
-    whole_file,
 )
 
 EXTRA = "azure"
@@ -66,18 +65,13 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True)
-class AzureObjects:
+class AzureObjects(RemoteObjects):
     """Objects below a prefix (empty, or ending in `/`). `client` is the SDK's ContainerClient."""
 
     account: str
     container: str
     prefix: str
     client: Any
-
-    @property
-    def location(self) -> str:
-        """`az://account/container/prefix`."""
-        return self._where("").rstrip("/")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects whose name starts with `prefix`.
@@ -91,17 +85,6 @@ class AzureObjects:
                 if (blob.metadata or {}).get("hdi_isfolder") != "true"
             )
         yield from (ObjectInfo(name, size) for name, size in found if name)
-
-    def read(self, name: str) -> bytes:
-        """Return an object's bytes."""
-        buffer = io.BytesIO()
-        self._copy(name, buffer)
-        return buffer.getvalue()
-
-    def fetch(self, name: str, target: Path) -> None:
-        """Copy an object into a file."""
-        with whole_file(target) as file:
-            self._copy(name, file)
 
     def create(self, name: str, source: bytes | Path) -> None:
         """Create an object, or raise ObjectExistsError. Files are streamed in blocks."""

@@ -8,7 +8,6 @@ Source: Google, "Cloud Storage documentation": request preconditions, resumable 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from evidence.errors import StoreError
 from evidence.objects import DISCARDABLE, ObjectInfo
 from evidence.objects_remote import (
     WRITER,
+    RemoteObjects,
     exists_error,
     length_of,
     missing_error,
     new_writer,
     not_installed,
     opened,
-    whole_file,
 )
 
 EXTRA = "google"
@@ -45,17 +44,12 @@ _CREDENTIALS_MEND = (
 
 
 @dataclass(frozen=True)
-class GcsObjects:
+class GcsObjects(RemoteObjects):
     """Objects below a prefix (empty, or ending in `/`). `client` is Google's storage Client."""
 
     bucket: str
     prefix: str
     client: Any
-
-    @property
-    def location(self) -> str:
-        """`gs://bucket/prefix`."""
-        return self._where("").rstrip("/")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects whose name starts with `prefix`; Google lists in the order of UTF-8."""
@@ -69,17 +63,6 @@ class GcsObjects:
                 name = blob.name.removeprefix(self.prefix)
                 if name:
                     yield ObjectInfo(name, blob.size)
-
-    def read(self, name: str) -> bytes:
-        """Return an object's bytes."""
-        buffer = io.BytesIO()
-        self._copy(name, buffer)
-        return buffer.getvalue()
-
-    def fetch(self, name: str, target: Path) -> None:
-        """Copy an object into a file."""
-        with whole_file(target) as file:
-            self._copy(name, file)
 
     def create(self, name: str, source: bytes | Path) -> None:
         """Create an object, or raise ObjectExistsError. Files are streamed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,34 @@ WRITER = "auditpackwriter"
 
 CHUNK = 1 << 20
 """How many bytes are in memory at a time while copying."""
+
+
+class RemoteObjects(ABC):
+    """Objects of a cloud: what each does in the same way."""
+
+    @property
+    def location(self) -> str:
+        """Where the objects are, as a person writes it."""
+        return self._where("").rstrip("/")
+
+    def read(self, name: str) -> bytes:
+        """Return an object's bytes, checked against the checksum that the cloud keeps."""
+        buffer = io.BytesIO()
+        self._copy(name, buffer)
+        return buffer.getvalue()
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Copy an object into a file, checked against the checksum that the cloud keeps."""
+        with whole_file(target) as file:
+            self._copy(name, file)
+
+    @abstractmethod
+    def _copy(self, name: str, file: BinaryIO) -> None:
+        """Write an object's bytes into a new file."""
+
+    @abstractmethod
+    def _where(self, name: str) -> str:
+        """Return an object's URL, for error messages."""
 
 
 def new_writer() -> str:

@@ -13,7 +13,6 @@ import base64
 import contextlib
 import datetime
 import hashlib
-import io
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -27,12 +26,12 @@ from evidence.objects import DISCARDABLE, ObjectInfo
 from evidence.objects_remote import (
     CHUNK,
     WRITER,
+    RemoteObjects,
     exists_error,
     length_of,
     new_writer,
     opened,
     source_errors,
-    whole_file,
 )
 from evidence.objects_s3_errors import REFUSED, error_code, explained
 
@@ -55,7 +54,7 @@ class Retention:
 
 
 @dataclass(frozen=True)
-class S3Objects:
+class S3Objects(RemoteObjects):
     """Objects below a prefix (empty, or ending in `/`) of a bucket. `client` is boto3's for S3."""
 
     bucket: str
@@ -63,11 +62,6 @@ class S3Objects:
     client: Any
     clock: Callable[[], datetime.datetime]
     retention: Retention | None = None
-
-    @property
-    def location(self) -> str:
-        """`s3://bucket/prefix`."""
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects whose name starts with `prefix`; S3 lists in the order of UTF-8."""
@@ -80,17 +74,6 @@ class S3Objects:
                     name = item["Key"].removeprefix(self.prefix)
                     if name:  # else the mark that consoles make for a "folder"
                         yield ObjectInfo(name, item["Size"])
-
-    def read(self, name: str) -> bytes:
-        """Return an object's bytes, checked against the checksum that S3 keeps."""
-        buffer = io.BytesIO()
-        self._copy(name, buffer)
-        return buffer.getvalue()
-
-    def fetch(self, name: str, target: Path) -> None:
-        """Copy an object into a file, checked against the checksum that S3 keeps."""
-        with whole_file(target) as file:
-            self._copy(name, file)
 
     def create(self, name: str, source: bytes | Path) -> None:
         """Create an object, or raise ObjectExistsError. Files are streamed."""

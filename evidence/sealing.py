@@ -27,7 +27,7 @@ from evidence.manifest import (
     read_manifest,
     seal_folder,
 )
-from evidence.objects import ObjectExistsError, ObjectMissingError
+from evidence.objects import ObjectExistsError, ObjectMissingError, create_or_read
 from evidence.store import SEALED_KINDS, Store
 from evidence.timestamps import TimestampAuthority, TimestampError
 
@@ -65,9 +65,7 @@ class Sealer:
         Long work calls this first, not to learn it at its end. Raises KeyFileError, StoreError.
         """
         self._require_valid(self.key.certificate)
-        records = store.log.records()
-        if records:
-            require_active(records, [self.key])
+        require_active(store.log.records(), [self.key])
         self.finish_cut_off(store)
 
     def _require_valid(self, certificate: Certificate) -> None:
@@ -203,12 +201,13 @@ class Sealer:
             raise KeyFileError(
                 "this is the only key that the log has in use",
                 where=f"certificate {fingerprint[:16]}",
-                mend="Let it hand over to a new key first, with `auditpack keys rotate`.",
+                mend="Run `auditpack keys rotate` first, change auditpack.yaml, then revoke it.",
             )
         moment = since.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         document = {"certificate": fingerprint, "revoked_from": moment, "reason": reason}
         _announce(store, REVOCATION, fingerprint)
-        data = _create_or_read(store, f"revocations/{fingerprint}.json", canonical_json(document))
+        name = f"revocations/{fingerprint}.json"
+        data = create_or_read(store.objects, name, canonical_json(document))
         entry = {
             "kind": REVOCATION,
             "id": fingerprint,
@@ -245,14 +244,6 @@ def _read_announcement(store: Store, name: str) -> tuple[str, str]:
             where=name,
             mend="Remove it: nothing depends on it.",
         ) from error
-
-
-def _create_or_read(store: Store, name: str, data: bytes) -> bytes:
-    try:
-        store.objects.create(name, data)
-    except ObjectExistsError:
-        return store.objects.read(name)
-    return data
 
 
 def _announcement(kind: str, identifier: str) -> str:

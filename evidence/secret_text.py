@@ -35,7 +35,9 @@ class Span:
     reason: str
 
 
-_MARK = re.compile(r"\[redacted [0-9a-f]{12}\]")
+MARK = re.compile(r"\[redacted [0-9a-f]{12}\]")
+"""What stands where a secret was taken out (`evidence.redaction`)."""
+
 _PUBLIC = re.compile(
     r"-----BEGIN (?:[A-Z0-9 ]*CERTIFICATE(?: REQUEST)?|[A-Z0-9 ]*PUBLIC KEY(?: BLOCK)?)-----"
     r"(?:[A-Za-z0-9+/\s]|\\[nr])*={0,2}(?:\s|\\[nr])*-----END [A-Z0-9 ]+-----"
@@ -172,7 +174,7 @@ def _blanked(text: str, spans: Sequence[Span]) -> str:
 
 def _merged(text: str, found: list[Span]) -> list[Span]:
     """Return the spans in order, overlapping ones as one; none in public keys, none over marks."""
-    kept = [match.span() for match in _MARK.finditer(text)]
+    kept = [match.span() for match in MARK.finditer(text)]
     if "-----BEGIN" in text:
         kept.extend(match.span() for match in _PUBLIC.finditer(text))
     merged: list[Span] = []

@@ -29,6 +29,14 @@ segment takes half a gigabyte at most before its first line is found to be anoth
 _LONGEST_LINE = 1 << 29
 
 
+SUFFIX = ".jsonl.zst"
+
+
+def segment_path(unit_path: str) -> str:
+    """Return where a unit's segment lies in a snapshot's folder, and in a run's sealed part."""
+    return f"captures/{unit_path}{SUFFIX}"
+
+
 class SegmentWriter:
     """Appends captures to a new segment; safe to share between threads.
 

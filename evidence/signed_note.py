@@ -9,9 +9,10 @@ Specification: https://c2sp.org/signed-note
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -103,6 +104,15 @@ class SignedNote:
         for line in lines:
             certificate.check(self.text.encode(), line.signature, where=where)
         return bool(lines)
+
+
+def signed_by_any(note: SignedNote, name: str, certificates: Iterable[Certificate]) -> bool:
+    """Say whether one of `certificates` signed a note; a line that does not verify counts not."""
+    for certificate in certificates:
+        with contextlib.suppress(VerificationError):
+            if note.signed_by(name, certificate):
+                return True
+    return False
 
 
 def key_id(certificate: Certificate) -> bytes:

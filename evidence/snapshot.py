@@ -18,6 +18,7 @@ from evidence.merkle import RootBuilder, read_leaves
 from evidence.outcome import Gap
 from evidence.schema import TableSchema
 from evidence.sealing import Sealer
+from evidence.segments import segment_path
 from evidence.store import Store
 from evidence.tables import schemas_as_json, schemas_from_json, write_table
 from evidence.units import (
@@ -126,7 +127,7 @@ class SnapshotRun:
 
     def _remove_rests(self, units: Sequence[UnitRecord]) -> None:
         """Remove everything but the captures of committed units: the rest is made anew."""
-        kept = {self._sealed / _segment_path(unit.key.path) for unit in units}
+        kept = {self._sealed / segment_path(unit.key.path) for unit in units}
         for rest in sorted(self._sealed.rglob("*"), reverse=True):
             if rest.is_dir() and not rest.is_symlink():
                 with contextlib.suppress(OSError):  # not empty
@@ -151,7 +152,7 @@ class SnapshotRun:
             "finished": finished,
             "merkle_tree": tree,
             "segments": [
-                {"path": _segment_path(unit.key.path), "records": unit.records} for unit in units
+                {"path": segment_path(unit.key.path), "records": unit.records} for unit in units
             ],
             "tables": tables,
             "gaps": _count_by_reason(gaps),
@@ -224,7 +225,7 @@ class Snapshot:
 
     def segment(self, unit_path: str) -> Path:
         """Return the segment that the references `unit_path#line` point into."""
-        return self.folder / _segment_path(unit_path)
+        return self.folder / segment_path(unit_path)
 
 
 def _first_free(incomplete: Path, names: Sequence[str]) -> tuple[str, BinaryIO]:
@@ -266,10 +267,6 @@ def _no_run(where: str) -> StoreError:
         where=where,
         mend="Run `auditpack collect` without --resume to start a new snapshot.",
     )
-
-
-def _segment_path(unit_path: str) -> str:
-    return f"captures/{unit_path}.jsonl.zst"
 
 
 def _lines(values: Sequence[dict[str, Any]]) -> bytes:

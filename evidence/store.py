@@ -23,7 +23,13 @@ from evidence.files import evidence_not_written, sha256_of_file, sync_folder
 from evidence.keys import Certificate
 from evidence.log import Log, LogRecord
 from evidence.manifest import MANIFEST_NAME, Manifest, check_files, files_below, read_manifest
-from evidence.objects import FolderObjects, ObjectExistsError, ObjectMissingError, Objects
+from evidence.objects import (
+    FolderObjects,
+    ObjectExistsError,
+    ObjectMissingError,
+    Objects,
+    create_or_read,
+)
 from evidence.workspaces import workspace
 
 STORE_MARK = "auditpack-store.json"
@@ -77,7 +83,7 @@ class Store:
                     where=objects.location,
                     mend="Run `auditpack collect` first, or name the right one with --store.",
                 ) from None
-            mark = _mark(objects)
+            mark = create_or_read(objects, STORE_MARK, MARK_CONTENT)
         if mark != MARK_CONTENT:
             raise StoreError(
                 "this store has a format that this auditpack does not know",
@@ -169,6 +175,7 @@ class Store:
             try:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 part.rename(folder)
+                self._checked.add(folder)
             except OSError as error:
                 if not (folder / MANIFEST_NAME).exists():  # else another process was first
                     raise evidence_not_written(folder, error) from error
@@ -249,14 +256,6 @@ class Store:
 def certificate_name(fingerprint: str) -> str:
     """Return the object name of a kept certificate."""
     return f"certificates/{fingerprint}.pem"
-
-
-def _mark(objects: Objects) -> bytes:
-    try:
-        objects.create(STORE_MARK, MARK_CONTENT)
-    except ObjectExistsError:
-        return objects.read(STORE_MARK)
-    return MARK_CONTENT
 
 
 def _require_empty(root: Path) -> None:

@@ -19,7 +19,7 @@ import orjson
 from evidence.canonical import canonical_json
 from evidence.files import evidence_not_written, sync_folder, write_atomically
 from evidence.outcome import Gap, Outcome
-from evidence.segments import SegmentWriter
+from evidence.segments import SegmentWriter, segment_path
 
 SEALED = "sealed"
 """The part of an open run's folder that becomes the snapshot."""
@@ -87,7 +87,7 @@ class UnitWriter:
     def __init__(self, run_folder: Path, key: UnitKey) -> None:
         self._run = run_folder
         self.key = key
-        self._segment_part = self._file(f"{SEALED}/captures", ".jsonl.zst.part")
+        self._segment_part = run_folder / SEALED / f"{segment_path(key.path)}.part"
         self._rows_part = self._file(f"{WORK}/rows", ".jsonl.part")
         self._leaves_part = self._file(f"{WORK}/leaves", ".bin.part")
         self._rows = _opened(self._rows_part)
@@ -147,6 +147,11 @@ def _opened(part: Path) -> BinaryIO:
         return part.open("wb")
     except OSError as error:
         raise evidence_not_written(part, error) from error
+
+
+def committed_unit(run_folder: Path, key: UnitKey) -> UnitRecord:
+    """Return the record of one committed unit of an open run."""
+    return read_unit((run_folder / WORK / "units" / f"{key.path}.json").read_bytes())
 
 
 def committed_units(run_folder: Path) -> list[UnitRecord]:

@@ -25,11 +25,8 @@ from evidence.verify_log import VerifiedLog, check_since, read_log, verify_log
 
 __all__ = ["Extract", "Fault", "LogState", "VerificationReport", "verify_store"]
 
-_RESTS_ON = (
-    ("derivation", "snapshot"),
-    ("assessment", "snapshot"),
-    ("pack", "assessment"),
-)
+_RESTS_ON = {"derivation": "snapshot", "assessment": "snapshot", "pack": "assessment"}
+"""Kind of what was sealed -> kind of what its manifest says it rests on."""
 
 
 @dataclass(frozen=True)
@@ -307,9 +304,8 @@ def _verify_references(
     extract: Extract | None,
 ) -> None:
     """Every assessment and pack must rest on exactly the sealed thing that it names."""
-    rests_on = dict(_RESTS_ON)
     for (kind, name), manifest in sorted(sealed.items()):
-        source = rests_on.get(kind)
+        source = _RESTS_ON.get(kind)
         if source is None:
             continue
         where = f"{SEALED_KINDS[kind]}/{name}"

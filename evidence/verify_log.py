@@ -19,9 +19,19 @@ from evidence.contents import Contents
 from evidence.errors import AuditpackError, VerificationError
 from evidence.faults import LogState, VerificationReport
 from evidence.keys import Certificate
-from evidence.log import FOLDER, KEY, REVOCATION, LogRecord, read_record, record_index, record_name
+from evidence.log import (
+    FOLDER,
+    KEY,
+    REVOCATION,
+    LogRecord,
+    active_after,
+    read_record,
+    record_index,
+    record_name,
+)
 from evidence.manifest import check_canonical
 from evidence.merkle import MerkleTree
+from evidence.signed_note import signed_by_any
 from evidence.timestamps import check_timestamp
 
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=10)
@@ -29,22 +39,17 @@ _CLOCK_TOLERANCE = datetime.timedelta(minutes=10)
 _NAMED_ONE_BY_ONE = 100
 
 
-@dataclass(frozen=True)
-class Revocation:
-    """A certificate that does not count any more. `position` is the log's size when it was said."""
-
-    since: datetime.datetime
-    position: int
-
-
 @dataclass
 class VerifiedLog:
-    """What the log says, as far as it could be believed. `keys` are all that it ever named."""
+    """What the log says, as far as it could be believed. `keys` are all that it ever named.
+
+    `revoked` says from when on a certificate does not count.
+    """
 
     records: list[LogRecord] = field(default_factory=list)
     tree: MerkleTree = field(default_factory=MerkleTree)
     keys: dict[str, Certificate] = field(default_factory=dict)
-    revoked: dict[str, Revocation] = field(default_factory=dict)
+    revoked: dict[str, datetime.datetime] = field(default_factory=dict)
     signers: dict[int, tuple[str, ...]] = field(default_factory=dict)
     stamped: dict[int, datetime.datetime] = field(default_factory=dict)
 
@@ -68,7 +73,7 @@ def verify_log(
     `roots` the timestamping authorities' that are trusted.
     """
     log = VerifiedLog()
-    active: list[str] = []
+    active: tuple[str, ...] = ()
     whole = True
     for index, data in read:
         if data is None:
@@ -88,7 +93,8 @@ def verify_log(
         if fault:
             report.fault(record_name(index), fault)
             continue
-        _follow_keys(record, active, log)
+        active = active_after(active, record)
+        _note_revocation(record, log)
         _check_timestamp(record, log, report, roots)
     if not whole:
         report.fault(FOLDER.rstrip("/"), "is not whole: the entries after the damage have no proof")
@@ -114,13 +120,14 @@ def verify_excerpt(
     for the caller to prove. `stamped` are timestamps that cover entries, by the last one's index.
     """
     log = VerifiedLog(list(records), stamped=dict(stamped))
-    active: list[str] = []
+    active: tuple[str, ...] = ()
     for record in records:
         fault = _check_signers(record, active, certificates, log)
         if fault:
             report.fault(record_name(record.index), fault)
             continue
-        _follow_keys(record, active, log)
+        active = active_after(active, record)
+        _note_revocation(record, log)
         _check_timestamp(record, log, report, roots)
     _check_pinned(log, pinned, report)
     _check_revocations(log, report, anchored=bool(roots))
@@ -231,16 +238,11 @@ def _check_root(record: LogRecord, log: VerifiedLog) -> str:
     return ""
 
 
-def _follow_keys(record: LogRecord, active: list[str], log: VerifiedLog) -> None:
-    if record.kind == KEY:
-        replaced = record.entry.get("replaces")
-        active[:] = [one for one in active if one != replaced]
-        active.append(record.id)
-    elif record.kind == REVOCATION:
-        active[:] = [one for one in active if one != record.id]
+def _note_revocation(record: LogRecord, log: VerifiedLog) -> None:
+    if record.kind == REVOCATION:
         since = parse_time(str(record.entry.get("revoked_from", "")))
         beginning = datetime.datetime.min.replace(tzinfo=datetime.UTC)
-        log.revoked[record.id] = Revocation(since or beginning, record.index)
+        log.revoked[record.id] = since or beginning
 
 
 def _check_timestamp(
@@ -289,8 +291,8 @@ def _check_revocations(log: VerifiedLog, report: VerificationReport, *, anchored
                 continue
             shown = log.known_by(record.index) if anchored else None
             said = parse_time(record.time)
-            day = revoked.since.date().isoformat()
-            if shown is not None and shown < revoked.since:
+            day = revoked.date().isoformat()
+            if shown is not None and shown < revoked:
                 continue
             if record.kind == KEY and record.id != fingerprint:
                 report.remark(
@@ -298,7 +300,7 @@ def _check_revocations(log: VerifiedLog, report: VerificationReport, *, anchored
                     f"a key revoked from {day} on handed over to {record.id[:16]}: pin that one",
                 )
                 continue
-            if said is None or said >= revoked.since:
+            if said is None or said >= revoked:
                 report.fault(
                     record_name(record.index),
                     f"was signed with {fingerprint[:16]}, which is revoked from {day} on",
@@ -318,23 +320,12 @@ def check_since(log: VerifiedLog, note: str, where: str, report: VerificationRep
     """
     kept, signed = read_checkpoint(note, where=where)
     fault = _difference(log, kept)
-    if not fault and not any(
-        _signed_by(signed, kept, certificate) for certificate in log.keys.values()
-    ):
+    if not fault and not signed_by_any(signed, kept.origin, log.keys.values()):
         fault = "your checkpoint is not signed by any key of this log"
     if fault:
         report.fault(FOLDER.rstrip("/"), fault)
     else:
         report.since = f"{kept.size} entries, root {kept.root.hex()}"
-
-
-def _signed_by(signed: object, kept: Checkpoint, certificate: Certificate) -> bool:
-    from evidence.signed_note import SignedNote
-
-    try:
-        return isinstance(signed, SignedNote) and signed.signed_by(kept.origin, certificate)
-    except VerificationError:
-        return False
 
 
 def _difference(log: VerifiedLog, kept: Checkpoint) -> str:

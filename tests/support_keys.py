@@ -7,6 +7,7 @@ what a test gets: a way to open the signer, and a record of what was asked.
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import os
 import shutil
@@ -21,8 +22,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.serialization import pkcs12
 from securesystemslib.signer import Signer
@@ -44,6 +46,24 @@ class Elsewhere:
 
     open: Callable[[str | None], Signer]
     calls: Callable[[], list[str]]
+
+
+def rsa_certificate(
+    name: x509.Name, begins: datetime.datetime, ends: datetime.datetime
+) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    """Return a key of the wrong kind for us, with its self-signed certificate."""
+    key = rsa.generate_private_key(65537, 2048)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate
 
 
 def pkcs12_file(passphrase: str, private_key: Any = None) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import support_keys
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from securesystemslib.dsse import Envelope
@@ -212,18 +212,8 @@ def signed_pdf(key: SigningKey, **options: Any) -> bytes:
 
 def rsa_authority() -> tuple[bytes, bytes]:
     """Certificate and key (DER) of a timestamp authority, as pyHanko's own one wants them."""
-    key = rsa.generate_private_key(65537, 2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Timestamp Authority")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW)
-        .not_valid_after(NOW + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
+    key, certificate = support_keys.rsa_certificate(name, NOW, NOW + datetime.timedelta(days=1))
     der = serialization.Encoding.DER
     own = key.private_bytes(der, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return certificate.public_bytes(der), own

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from support_keys import rsa_certificate
 from support_store import BUCKETS, FIRST_SNAPSHOT, new_key, sealed_store, start_run
 
 from evidence.errors import AuditpackError, KeyFileError, StoreError, VerificationError
@@ -53,18 +54,8 @@ def mode_of(path: Path) -> int:
 
 def rsa_pair() -> tuple[bytes, bytes]:
     """Return key and certificate of the wrong kind, as PEM."""
-    key = rsa.generate_private_key(65537, 2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "RSA")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW)
-        .not_valid_after(NOW + datetime.timedelta(days=365))
-        .sign(key, hashes.SHA256())
-    )
+    key, certificate = rsa_certificate(name, NOW, NOW + datetime.timedelta(days=365))
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -419,6 +419,7 @@ def test_a_run_goes_on_with_the_types_that_it_was_started_with(
 ) -> None:
     """Types that change while a run is interrupted do not make half of a table."""
     from collectors.aws.engine import collect, open_accounts, plan
+    from collectors.run_types import keep_types
     from evidence.snapshot import SnapshotRun
 
     context = context_in(tmp_path, types=("aws_s3_bucket", "aws_sqs_queue"))
@@ -430,6 +431,7 @@ def test_a_run_goes_on_with_the_types_that_it_was_started_with(
         "scope": {"types": list(types), "accounts": [{**account, "home_region": "us-east-1"}]},
     }
     run = SnapshotRun.start(context.store(create=True), "20260101T000000Z-000001", intent)
+    keep_types(run.folder, types.values())
     targets = plan(accounts, scope, types, run, b"k" * 32)
     collect(accounts, targets[:1], run)
     assert run.held is not None

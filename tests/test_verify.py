@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from support_keys import rsa_certificate
 from support_store import (
     BUCKETS,
     FIRST_SNAPSHOT,
@@ -650,7 +648,9 @@ def test_a_manifest_that_claims_a_certificate_of_another_kind_is_a_fault(
     chain: Path, chained_once: tuple[Path, SigningKey]
 ) -> None:
     """An RSA certificate cannot have signed here; it must not stop the rest from being checked."""
-    certificate = rsa_certificate(chained_once[1])
+    like = chained_once[1].certificate.x509
+    valid = like.not_valid_before_utc, like.not_valid_after_utc
+    certificate = Certificate(rsa_certificate(like.subject, *valid)[1])
     (chain / "certificates" / f"{certificate.fingerprint}.pem").write_bytes(certificate.pem)
     path = chain / "snapshots" / SECOND_SNAPSHOT / MANIFEST_NAME
     claimed = path.read_bytes().replace(
@@ -658,18 +658,3 @@ def test_a_manifest_that_claims_a_certificate_of_another_kind_is_a_fault(
     )
     path.write_bytes(claimed)
     assert f"snapshots/{SECOND_SNAPSHOT}/{MANIFEST_NAME}" in [fault.path for fault in faults(chain)]
-
-
-def rsa_certificate(like: SigningKey) -> Certificate:
-    private = rsa.generate_private_key(65537, 2048)
-    name = like.certificate.x509.subject
-    return Certificate(
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(1)
-        .not_valid_before(like.certificate.x509.not_valid_before_utc)
-        .not_valid_after(like.certificate.x509.not_valid_after_utc)
-        .sign(private, hashes.SHA256())
-    )

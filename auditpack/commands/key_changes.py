@@ -43,11 +43,12 @@ def rotate(
     is made beside the old one. The configuration is not changed: the lines to change are printed.
     """
     from evidence.errors import UsageError
+    from evidence.log import require_active
 
     if bool(new_key) != bool(new_certificate):
         raise UsageError("--key and --certificate belong together", where="auditpack keys rotate")
     store, sealer = context.store(), context.sealer()
-    _require_in_use(store, sealer.key)
+    require_active(store.log.records(), [sealer.key])  # before anything is made
     if new_key and new_certificate:
         key, key_name, certificate = _load(new_key, new_certificate), new_key, new_certificate
     else:
@@ -135,22 +136,6 @@ def _relative(name: str, folder: Path) -> str:
     return str(path.resolve().relative_to(folder.resolve()) if inside else path.resolve())
 
 
-def _require_in_use(store: Store, key: SigningKey) -> None:
-    """Raise KeyFileError before anything is made when the log would not take the present key."""
-    from evidence.errors import KeyFileError
-    from evidence.log import active_keys
-
-    records = store.log.records()
-    active = active_keys(records)
-    if records and key.certificate.fingerprint not in active:
-        raise KeyFileError(
-            "the configured signing key is not in use in this store's log",
-            where=f"certificate {key.certificate.fingerprint[:16]}",
-            mend=f"In use are {', '.join(name[:16] for name in active) or 'none'}:"
-            " name one of these in signing: of auditpack.yaml.",
-        )
-
-
 @click.command()
 @click.argument("fingerprint")
 @click.option(
@@ -170,7 +155,6 @@ def revoke(context: Context, *, fingerprint: str, since: datetime.datetime, reas
     """
     store, sealer = context.store(), context.sealer()
     whole = _resolved(store, fingerprint)
-    _require_another(store, whole)
     moment = since.replace(tzinfo=datetime.UTC)
     record = sealer.revoke(store, whole, since=moment, reason=reason)
     said = record.entry["revoked_from"]
@@ -197,15 +181,3 @@ def _resolved(store: Store, given: str) -> str:
         where=given,
         mend=f"It knows: {', '.join(known) or 'none'}.",
     )
-
-
-def _require_another(store: Store, fingerprint: str) -> None:
-    from evidence.errors import UsageError
-    from evidence.log import active_keys
-
-    if active_keys(store.log.records()) == (fingerprint,):
-        raise UsageError(
-            "this is the only key in use: without it nothing could be appended to the log any more",
-            where=fingerprint,
-            mend="Run `auditpack keys rotate` first, change auditpack.yaml, and then revoke it.",
-        )

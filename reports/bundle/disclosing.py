@@ -25,9 +25,9 @@ from evidence.disclosure import (
 from evidence.errors import UsageError
 from evidence.files import write_atomically
 from evidence.keys import SigningKey
-from evidence.log import KEY, REVOCATION, LogRecord, record_name
+from evidence.log import KEY, REVOCATION, LogRecord, record_name, require_active
 from evidence.manifest import MANIFEST_NAME
-from evidence.merkle import MerkleTree, leaf_hash
+from evidence.merkle import MerkleTree, leaf_hash, read_leaves
 from evidence.proof import LogProof
 from evidence.segments import read_line
 from evidence.snapshot import LEAVES_FILE, Snapshot
@@ -36,13 +36,10 @@ from reports.bundle.instructions import render
 from reports.bundle.output import (
     ROOTS,
     handed_over,
-    require_in_use,
     require_new,
     timestamp_roots,
 )
 from reports.bundle.subjects import Subject, told_resources
-
-_HASH_LENGTH = 32
 
 
 class Shared(Enum):
@@ -102,9 +99,9 @@ def make_disclosure(
     """
     require_new(output)
     records = store.log.records()
-    require_in_use(records, key)
+    require_active(records, [key])
     disclosed, withheld = _chosen(snapshot, subject, shared)
-    leaves = _leaves(snapshot)
+    leaves = list(read_leaves(snapshot.folder / LEAVES_FILE))
     tree = MerkleTree(leaves)
     with handed_over(output, key) as folder:
         for number, capture in enumerate(disclosed, start=1):
@@ -151,11 +148,6 @@ def _chosen(
             mend="Add `--shared include` if they may be seen as well.",
         )
     return own, tuple(item for item in found if item.is_shared)
-
-
-def _leaves(snapshot: Snapshot) -> list[bytes]:
-    data = (snapshot.folder / LEAVES_FILE).read_bytes()
-    return [data[start : start + _HASH_LENGTH] for start in range(0, len(data), _HASH_LENGTH)]
 
 
 def _write_capture(

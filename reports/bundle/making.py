@@ -18,9 +18,9 @@ from evidence.bundle_verify import CHECKPOINT, FINDINGS, INSTRUCTIONS, archive_s
 from evidence.errors import UsageError
 from evidence.files import write_atomically
 from evidence.keys import SigningKey
-from evidence.log import KEY, REVOCATION, LogRecord, record_name
+from evidence.log import KEY, REVOCATION, LogRecord, record_name, require_active
 from evidence.manifest import MANIFEST_NAME, read_manifest
-from evidence.segments import read_lines
+from evidence.segments import SUFFIX, read_lines
 from evidence.snapshot import Snapshot
 from evidence.store import MARK_CONTENT, SEALED_KINDS, STORE_MARK, Store, certificate_name
 from reports.bundle.findings import find_example, write_finding_lines
@@ -31,12 +31,9 @@ from reports.bundle.output import (
     Progress,
     handed_over,
     no_progress,
-    require_in_use,
     require_new,
     timestamp_roots,
 )
-
-_COMPRESSED = ".jsonl.zst"
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def make_bundle(
     """
     require_new(output)
     records = store.log.records()
-    require_in_use(records, key)
+    require_active(records, [key])
     chain = _chain(store, pack, assessment)
     with handed_over(output, key) as folder:
         _copy_log(store, records, folder)
@@ -154,7 +151,7 @@ def _copy_sealed(store: Store, chain: _Chain, folder: Path, progress: Progress) 
     for number, (source, target) in enumerate(wanted):
         progress(number, len(wanted), target.name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.name.endswith(_COMPRESSED):
+        if target.name.endswith(SUFFIX):
             _decompress(source, target.with_suffix(""))
         else:
             shutil.copyfile(source, target)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import mmap
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from evidence.bundle_verify import archive_signature, verify_bundle
 from evidence.checksums import write_sums
-from evidence.errors import KeyFileError, UsageError, VerificationError
-from evidence.files import write_atomically
+from evidence.errors import UsageError, VerificationError
+from evidence.files import mapped, write_atomically
 from evidence.keys import SigningKey
-from evidence.log import LogRecord, active_keys
+from evidence.log import LogRecord
 from evidence.timestamps import check_timestamp
 from evidence.verify import Trust
 from reports.bundle.archive import write_zip
@@ -47,17 +45,6 @@ def require_new(output: Path) -> None:
                 where=str(path),
                 mend="Name another --output, or move it away.",
             )
-
-
-def require_in_use(records: Sequence[LogRecord], key: SigningKey) -> None:
-    """Raise KeyFileError unless the log has the key in use: no other signature would count."""
-    fingerprint = key.certificate.fingerprint
-    if fingerprint not in active_keys(records):
-        raise KeyFileError(
-            "the log of this store does not have the signing key in use",
-            where=f"certificate {fingerprint[:16]}",
-            mend="`auditpack log show` lists the keys; name the one in use in auditpack.yaml.",
-        )
 
 
 @contextmanager
@@ -101,9 +88,8 @@ def _write_archive(folder: Path, output: Path, key: SigningKey) -> None:
     part = output.with_name(f"{output.name}.part.zip")
     try:
         write_zip(folder, part)
-        with part.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            # A mapped file is read as bytes are, and need not fit into memory.
-            signature = key.sign(cast("bytes", data))
+        with mapped(part) as data:
+            signature = key.sign(data)
         write_atomically(archive_signature(output), signature)
         part.rename(output)
     finally:

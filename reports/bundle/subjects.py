@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from controls.assessment import Assessment, Finding
+from controls.assessment import Assessment, Finding, finding_of
 from controls.database import quoted
 from controls.evaluate import FINDING_COLUMNS
 from evidence.errors import UsageError
@@ -107,8 +107,7 @@ def _named(assessment: Assessment, check: str, resource: str) -> list[Finding]:
     )
     with duckdb.connect() as database:
         rows = database.execute(sql, {"check": check, "resource": resource}).fetchall()
-    found = (dict(zip(FINDING_COLUMNS, row, strict=True)) for row in rows)
-    return [Finding(**{**values, "captures": tuple(values["captures"])}) for values in found]
+    return [finding_of(row) for row in rows]
 
 
 def _nearest_findings(assessment: Assessment, identifier: str) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import orjson
 
 from evidence.manifest import MANIFEST_NAME, PAYLOAD_TYPE
-from evidence.segments import read_line
+from evidence.segments import read_line, segment_path
 from evidence.snapshot import LEAVES_FILE
 from reports.pack.attachments import ASSESSMENT_MANIFEST, SNAPSHOT_MANIFEST, Attached
 from reports.pack.text import printable
@@ -99,7 +99,7 @@ def find_example(view: ReportView) -> Example | None:
 
 def _example(view: ReportView, about: str, reference: str) -> Example:
     unit_path, _, number = reference.rpartition("#")
-    segment = f"captures/{unit_path}.jsonl.zst"
+    segment = segment_path(unit_path)
     before = 0
     for entry in view.snapshot.predicate["segments"]:
         if entry["path"] == segment:

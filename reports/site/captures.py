@@ -20,7 +20,7 @@ import orjson
 from evidence.canonical import sha256_hex
 from evidence.errors import VerificationError
 from evidence.merkle import leaf_hash
-from evidence.segments import read_lines
+from evidence.segments import read_lines, segment_path
 from evidence.snapshot import LEAVES_FILE, Snapshot
 from evidence.units import UnitRecord
 from reports.site.names import page_name, slug
@@ -151,7 +151,7 @@ class Segment:
 def segments(snapshot: Snapshot, files: dict[str, tuple[str, int]]) -> dict[str, Segment]:
     """Return the snapshot's segments by unit path. `files` are those that its manifest names."""
     found: dict[str, Segment] = {}
-    by_file = {f"captures/{unit.key.path}.jsonl.zst": unit for unit in snapshot.units}
+    by_file = {segment_path(unit.key.path): unit for unit in snapshot.units}
     leaf = 0
     for item in snapshot.predicate["segments"]:
         unit = by_file[item["path"]]
