@@ -61,9 +61,14 @@ def load_types(folders: Iterable[Path] = ()) -> dict[str, AnyResourceType]:
     """
     from collectors.aws.catalogue import load_resource_types as load_aws
     from collectors.azure.catalogue import load_resource_types as load_azure
+    from collectors.gcp.catalogue import load_resource_types as load_gcp
 
     given = list(folders)
-    found: dict[str, AnyResourceType] = {**load_aws(given), **load_azure(given)}
+    found: dict[str, AnyResourceType] = {
+        **load_aws(given),
+        **load_azure(given),
+        **load_gcp(given),
+    }
     return dict(sorted(found.items()))
 
 
@@ -79,7 +84,9 @@ def redactor_for(types: Mapping[str, AnyResourceType], key: bytes) -> Redactor:
     """Return the redactor that takes out what any of `types` declares; `key` is the store's."""
     from collectors.aws.catalogue import redactor_for as for_aws
     from collectors.azure.catalogue import redactor_for as for_azure
-    from collectors.run_types import only_aws, only_azure
+    from collectors.gcp.catalogue import redactor_for as for_gcp
+    from collectors.run_types import only_aws, only_azure, only_gcp
 
     aws, azure = for_aws(only_aws(types).values(), key), for_azure(only_azure(types).values(), key)
-    return Redactor(key, {**aws.declared, **azure.declared})
+    gcp = for_gcp(only_gcp(types).values(), key)
+    return Redactor(key, {**aws.declared, **azure.declared, **gcp.declared})

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 
 from collectors.aws.spec import AwsResourceType
 from collectors.azure.spec import AzureResourceType
+from collectors.gcp.spec import GcpResourceType
 from evidence.errors import DataError
 from evidence.files import write_atomically
 from evidence.snapshot import SPECS_FILE
 from evidence.units import WORK
 
-AnyResourceType = AwsResourceType | AzureResourceType
+AnyResourceType = AwsResourceType | AzureResourceType | GcpResourceType
 
 _SHAPING = ("botocore", "jmespath", "duckdb")
 """The libraries between a captured answer and a table: their versions explain a difference."""
@@ -31,6 +32,7 @@ _MODELS: dict[str, type[AnyResourceType]] = {
     "aws": AwsResourceType,
     "azure": AzureResourceType,
     "entra": AzureResourceType,
+    "gcp": GcpResourceType,
 }
 """The model of a resource type, by the first word of its name."""
 
@@ -56,6 +58,11 @@ def only_aws(specs: Mapping[str, AnyResourceType]) -> dict[str, AwsResourceType]
 def only_azure(specs: Mapping[str, AnyResourceType]) -> dict[str, AzureResourceType]:
     """Return those of `specs` that are of Azure or Entra."""
     return {name: spec for name, spec in specs.items() if isinstance(spec, AzureResourceType)}
+
+
+def only_gcp(specs: Mapping[str, AnyResourceType]) -> dict[str, GcpResourceType]:
+    """Return those of `specs` that are of Google Cloud."""
+    return {name: spec for name, spec in specs.items() if isinstance(spec, GcpResourceType)}
 
 
 def specs_as_json(specs: Iterable[AnyResourceType]) -> bytes:

@@ -1,0 +1,1 @@
+"""Google Cloud: Cloud Asset Inventory, read at one instant."""
