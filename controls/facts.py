@@ -69,24 +69,33 @@ def _coverage(fact: Fact) -> str:
     the facets that their SQL names, row by row.
     """
     reads = ", ".join(quoted(name) for name in fact.reads)
-    listed = "flatten(list(u.captures ORDER BY u.resource_type, u.region))"
-    captures, cited = listed, ""
+    captures = "flatten(list(u.captures ORDER BY u.resource_type, u.region, u.account))"
     if fact.by != "id":
-        captures = f"list_concat({listed}, coalesce(any_value(c.captures), []))"
-        cited = f" LEFT JOIN ({_citations(fact)}) AS c ON c.account = p.account"
-        cited += "" if fact.by == "account" else f" AND {_same_region('c')}"
-    regional = "" if fact.by == "account" else f" AND {_same_region('u')}"
+        cited = f"SELECT list(DISTINCT c.capture) FROM ({_citations(fact)}) AS c WHERE"
+        captures = f"list_concat({captures}, coalesce(({cited} {_is_of(fact, 'c')}), []))"
     return (
         "SELECT p.account, p.region,"
         f" count(DISTINCT u.resource_type) FILTER (WHERE u.observed) = {len(fact.reads)}"
         " AND bool_and(u.observed) AS whole,"
         f" {captures} AS captures,"
         " string_agg(u.resource_type || ' in ' || u.region || ': ' || u.detail, '; '"
-        " ORDER BY u.resource_type, u.region) FILTER (WHERE NOT u.observed) AS missing"
+        " ORDER BY u.resource_type, u.region, u.account) FILTER (WHERE NOT u.observed) AS missing"
         f" FROM (SELECT DISTINCT account, region FROM {fact.subject}) AS p"
-        f" LEFT JOIN units AS u ON u.account = p.account AND u.resource_type IN ({reads})"
-        f"{regional}{cited} GROUP BY p.account, p.region"
+        f" LEFT JOIN units AS u ON u.resource_type IN ({reads}) AND {_is_of(fact, 'u')}"
+        " GROUP BY p.account, p.region"
     )
+
+
+def _is_of(fact: Fact, table: str) -> str:
+    """SQL: whether what was read belongs to the subject's place.
+
+    It does in the subject's own account, and in every account of another kind: where subscriptions
+    are judged by what their tenant holds, or projects by their organisation, all of it counts,
+    since only the fact's SQL knows which belongs to which.
+    """
+    own = f"SELECT account FROM units WHERE resource_type = {quoted(fact.subject)}"
+    place = f"({table}.account = p.account OR {table}.account NOT IN ({own}))"
+    return place if fact.by == "account" else f"{place} AND {_same_region(table)}"
 
 
 def _same_region(table: str) -> str:
@@ -97,15 +106,13 @@ def _same_region(table: str) -> str:
 
 
 def _citations(fact: Fact) -> str:
-    """SQL: captures of the facets that the fact's SQL names, by account (and region)."""
+    """SQL: captures of the facets that the fact's SQL names, with account and region."""
     names = ", ".join(quoted(name) for name in names_in(fact.sql))
-    place = "account" if fact.by == "account" else "account, region"
-    rows = " UNION ALL ".join(
-        f"SELECT {place}, unnest(flatten(list_transform(list_filter(map_entries(captures),"
+    return " UNION ALL ".join(
+        f"SELECT account, region, unnest(flatten(list_transform(list_filter(map_entries(captures),"
         f" lambda e: e.key IN ({names})), lambda e: e.value))) AS capture FROM {name}"
         for name in fact.reads
     )
-    return f"SELECT {place}, list(DISTINCT capture) AS captures FROM ({rows}) GROUP BY {place}"
 
 
 def materialise_unread(database: duckdb.DuckDBPyConnection, fact: Fact, why: str) -> None:

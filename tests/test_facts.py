@@ -44,6 +44,16 @@ COLUMNS = {
     "names": column(of="texts", none=[]),
 }
 BY_ACCOUNT = Fact.model_validate(fact_yaml("vaults", SUMMARY, COLUMNS))
+_EVERYWHERE = Fact.model_validate(
+    fact_yaml(
+        "everywhere",
+        "SELECT h.account, any_of(v.network.public) AS some_public,"
+        " count_of(v.encryption.bits > 1) AS strong"
+        " FROM aws_home AS h CROSS JOIN aws_vault AS v GROUP BY h.account",
+        {name: COLUMNS[name] for name in ("some_public", "strong")},
+    )
+)
+DENIED = Outcome.DENIED
 UNKNOWN = {"some_public": None, "all_rotated": None, "strong": None, "names": None}
 
 
@@ -129,6 +139,28 @@ def test_a_fact_cites_the_listings_that_it_rests_on() -> None:
         f"aws/{ACCOUNT}/{THERE}/aws_vault#1",
         f"aws/{ACCOUNT}/{HERE}/aws_vault#1",
     ]
+
+
+def test_what_only_accounts_of_another_kind_hold_counts_for_every_account() -> None:
+    """A subscription is judged by its tenant: that it holds no tables of a tenant is no gap."""
+    tenant = Unit((good("a", network={"public": True}),), account="tenant")
+    found = rows_of([_EVERYWHERE], [home(identity={}), home(OTHER_ACCOUNT, identity={}), tenant])
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        seen = found[f"arn:home/{account}"]
+        assert seen["fact"] == {"some_public": True, "strong": 1}
+        assert f"aws/tenant/{HERE}/aws_vault#1" in seen["captures"]
+
+
+def test_what_could_not_be_read_of_another_kind_is_missing_in_every_account() -> None:
+    tenant = Unit((), account="tenant", listed=Outcome.DENIED, detail="Forbidden")
+    found = rows_of([_EVERYWHERE], [home(identity={}), tenant])[f"arn:home/{ACCOUNT}"]
+    assert found["fact"] == {"some_public": None, "strong": None}
+    assert found["missing"] == f"aws_vault in {HERE}: denied Forbidden"
+
+
+def test_a_gap_in_another_account_of_the_same_kind_is_none_here() -> None:
+    elsewhere = [home(OTHER_ACCOUNT, identity={}), Unit((), account=OTHER_ACCOUNT, listed=DENIED)]
+    assert fact_of(Unit(()), *elsewhere)["fact"]["strong"] == 0
 
 
 def test_several_facts_share_one_struct() -> None:
