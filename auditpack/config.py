@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +27,7 @@ from evidence.yaml_files import load_model
 if TYPE_CHECKING:
     from collectors.aws.engine import AwsScope
     from collectors.azure.engine import AzureScope
+    from collectors.gcp.engine import GcpScope
 
 CONFIG_NAME = "auditpack.yaml"
 OWN_FOLDER = "auditpack.d"
@@ -116,6 +119,38 @@ class AzureConfig(_Strict):
         return value
 
 
+GCP_SCOPE = re.compile(r"^(organizations/\d+|folders/\d+|projects/[A-Za-z0-9][A-Za-z0-9.:-]*)$")
+GcpScopeName = Annotated[str, Field(pattern=GCP_SCOPE.pattern)]
+"""What Google Cloud is read below: organizations/NUMBER, folders/NUMBER or projects/ID."""
+
+
+class GcpConfig(_Strict):
+    """What to read in Google Cloud, as whom, and how hard to ask.
+
+    Without `scopes` it is GOOGLE_CLOUD_PROJECT, else the project of the credentials. These are
+    application default credentials, or those of `credentials_file` (a service account's key, or a
+    workload identity federation file), which may act as `impersonate_service_account`; an
+    `anonymous` caller sends none, for an emulator. `quota_project` pays for the calls. `as_of` is
+    when to read, up to 35 days ago. An `endpoint` is host:port, or http://host:port without TLS and
+    without credentials; `ca_file` holds certificates to trust besides the usual ones.
+    """
+
+    scopes: tuple[GcpScopeName, ...] = ()
+    types: tuple[str, ...] = ()
+    exclude_types: tuple[str, ...] = ()
+    credentials_file: str = ""
+    impersonate_service_account: str = Field(default="", pattern=r"^(\S+@\S+)?$")
+    anonymous: bool = False
+    quota_project: str = ""
+    as_of: AwareDatetime | None = None
+    threads: int = Field(default=8, ge=1, le=64)
+    page_size: int = Field(default=1000, ge=1, le=1000)
+    max_attempts: int = Field(default=5, ge=1, le=20)
+    requests_per_minute: float = Field(default=90.0, gt=0)
+    endpoint: str = ""
+    ca_file: str = ""
+
+
 class PeriodConfig(_Strict):
     """The audit period, both days included."""
 
@@ -184,6 +219,7 @@ class Config(_Strict):
     owner_tags: tuple[str, ...] = ("Owner", "owner", "Team", "team")
     aws: AwsConfig = AwsConfig()
     azure: AzureConfig | None = None
+    gcp: GcpConfig | None = None
     signing: SigningConfig = SigningConfig()
     memory_limit: str = Field(default="2GB", pattern=r"^\d+ ?[KMGT]i?B$")
 
@@ -218,6 +254,7 @@ class Config(_Strict):
         """Return the providers that the configuration names; AWS where it names none."""
         named = ["aws"] if "aws" in self.model_fields_set else []
         named += ["azure"] if self.azure is not None else []
+        named += ["gcp"] if self.gcp is not None else []
         return tuple(named) or ("aws",)
 
     def azure_scope(self, type_folders: tuple[str, ...] = ()) -> AzureScope:
@@ -262,10 +299,40 @@ class Config(_Strict):
             threads=azure.threads,
         )
 
+    def gcp_scope(self, type_folders: tuple[str, ...] = (), *, read_time: str = "") -> GcpScope:
+        """Return what the Google Cloud collector is to read; `read_time` is when."""
+        from collectors.gcp.engine import GcpScope
+        from collectors.gcp.reading import Reading
+        from collectors.gcp.settings import ENDPOINT, CredentialTarget, GcpSettings
 
-def _or_variable(value: str, name: str) -> str:
-    """Return AUDITPACK_AZURE_<name> where it is set, else the configured value."""
-    return os.environ.get(f"AUDITPACK_AZURE_{name}") or value
+        gcp = self.gcp or GcpConfig()
+        credential = CredentialTarget(
+            gcp.credentials_file, gcp.impersonate_service_account, gcp.anonymous
+        )
+        project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+        settings = GcpSettings(
+            endpoint=_or_variable(gcp.endpoint, "ENDPOINT", "GCP") or ENDPOINT,
+            ca_file=_or_variable(gcp.ca_file, "CA_FILE", "GCP"),
+            credential=credential,
+            quota_project=gcp.quota_project,
+            page_size=gcp.page_size,
+            max_attempts=gcp.max_attempts,
+            requests_per_minute=gcp.requests_per_minute,
+        )
+        return GcpScope(
+            scopes=gcp.scopes or ((f"projects/{project}",) if project else ()),
+            types=gcp.types,
+            exclude_types=gcp.exclude_types,
+            type_folders=type_folders,
+            settings=settings,
+            reading=Reading(read_time, gcp.page_size, gcp.as_of is not None, bool(gcp.types)),
+            units_at_once=gcp.threads,
+        )
+
+
+def _or_variable(value: str, name: str, provider: str = "AZURE") -> str:
+    """Return AUDITPACK_<provider>_<name> where it is set, else the configured value."""
+    return os.environ.get(f"AUDITPACK_{provider}_{name}") or value
 
 
 def _default_region(regions: tuple[str, ...]) -> str:

@@ -24,7 +24,7 @@ def view_of(context: Context, assessment_id: str = "") -> ReportView:
     assessment = Assessment.open(store, assessment_id)
     snapshot = Snapshot.open(store, assessment.snapshot_id)
     configured = context.config.period
-    period = quarter_of(snapshot.started)
+    period = quarter_of(snapshot.as_of)
     if configured is not None:
         period = (configured.start.isoformat(), configured.end.isoformat())
     signer = store.manifest("assessment", assessment.id).signed_by

@@ -15,7 +15,8 @@ class Answer:
 
     `detail` is the cloud's error code and message where the outcome is not ok. `shared` says that
     several resource types may use this answer, `reused` that it was made for another one before.
-    `references` name captures that another unit holds already.
+    `references` name captures that another unit holds already. `alike` says that every resource of
+    the unit gets this answer: where it is none, one gap tells it for all.
     """
 
     operation: str
@@ -27,6 +28,7 @@ class Answer:
     shared: bool = False
     reused: bool = False
     references: tuple[str, ...] = ()
+    alike: bool = False
 
 
 @dataclass(frozen=True)

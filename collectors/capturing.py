@@ -39,7 +39,7 @@ class CaptureMaker:
         for index, exchange in enumerate(exchanges):
             is_answer = answer is not None and index == len(exchanges) - 1
             body, found = self._body(exchange, data if is_answer else None, redacted)
-            line, beside = self._line(service, exchange, body, found)
+            line, beside = self.line(service, exchange, body, found)
             redactions += len(found) + beside
             lines.append(line)
         return Page(data, tuple(lines), redactions)
@@ -56,8 +56,13 @@ class CaptureMaker:
         # An answer may hold members that this SDK does not know yet: then what it knows is kept.
         return (text if data is None else _as_text(data)), found
 
-    def _line(
-        self, service: str, exchange: Exchange, body: str | None, found: list[Redaction]
+    def line(
+        self,
+        service: str,
+        exchange: Exchange,
+        body: str | None,
+        found: list[Redaction],
+        body_is: str = "",
     ) -> tuple[bytes, int]:
         """Return the capture line, and how many secrets stood in the answer's headers."""
         parameters, _ = self.redactor.redact_text(parameters_text(exchange.parameters))
@@ -78,6 +83,7 @@ class CaptureMaker:
             redacted_body=body,
             redactions=[*found, *beside],
             parameters=parameters,
+            body_is=body_is,
         )
         return line, len(beside)
 

@@ -20,12 +20,14 @@ Keep = Callable[[Answer], tuple[str, ...]]
 class Listed:
     """One listed item and the captures of the page that it was on.
 
-    `unread` is the answer of a second look at the item that did not succeed: a gap of it.
+    `unread` is the answer of a second look at the item that did not succeed: a gap of it. Where
+    even the listing did not tell what the item is like, it is not `told`, and `unread` says why.
     """
 
     item: dict[str, Any]
     captures: tuple[str, ...]
     unread: Answer | None = None
+    told: bool = True
 
 
 class Lister:

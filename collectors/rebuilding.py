@@ -6,6 +6,7 @@ is captures that it follows from: whoever has the snapshot can make the tables a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +16,13 @@ import duckdb
 
 from collectors.aws.replaying import UnitReplayer
 from collectors.azure.replaying import AzureReplayer
+from collectors.gcp.replaying import GcpReplayer
 from collectors.replaying import ReplayedUnit
 from collectors.run_types import (
     AnyResourceType,
     only_aws,
     only_azure,
+    only_gcp,
     specs_from_json,
     versions_here,
     versions_in,
@@ -152,17 +155,22 @@ def rebuild(
     recorded = sealed_types(snapshot)
     chosen = {**recorded, **(types or {})}
     chosen = {name: spec for name, spec in chosen.items() if name in recorded}
+    gcp = GcpReplayer(snapshot, only_gcp(chosen), only_gcp(recorded), redactor, work / "gcp")
     replayers: dict[str, Replayer] = {
         "aws": UnitReplayer(snapshot, only_aws(chosen), only_aws(recorded), redactor),
         "azure": AzureReplayer(snapshot, only_azure(chosen), only_azure(recorded), redactor),
+        "gcp": gcp,
     }
     rebuilt = Rebuilt(snapshot, versions=_other_versions(_specs(snapshot)))
-    for name in sorted(snapshot.schemas):
-        units = [unit for unit in snapshot.units if unit.key.resource_type == name]
-        table = _Table(snapshot, name, work, chosen.get(name), compare_units=types is None)
-        result = table.make(replayers, units, rebuilt, on_unit)
-        sealed_sha256, _ = manifest.files.get(f"tables/{name}.parquet", ("", 0))
-        rebuilt.tables.append(_compared(result, snapshot.table(name), sealed_sha256))
+    bulk = [unit for unit in snapshot.units if unit.key.resource_type not in snapshot.schemas]
+    rebuilt.captures = sum(unit.records for unit in bulk)
+    with contextlib.closing(gcp):
+        for name in sorted(snapshot.schemas):
+            units = [unit for unit in snapshot.units if unit.key.resource_type == name]
+            table = _Table(snapshot, name, work, chosen.get(name), compare_units=types is None)
+            result = table.make(replayers, units, rebuilt, on_unit)
+            sealed_sha256, _ = manifest.files.get(f"tables/{name}.parquet", ("", 0))
+            rebuilt.tables.append(_compared(result, snapshot.table(name), sealed_sha256))
     return rebuilt
 
 
@@ -214,7 +222,7 @@ class _Table:
         for number, unit in enumerate(units):
             on_unit(unit)
             rebuilt.captures += unit.records
-            if not unit.records and not unit.listed.observed:
+            if not (unit.records or unit.captures or unit.listed.observed):
                 rebuilt.unread += 1
                 continue
             rows.append(self.work / f"{self.name}-{number}.jsonl")

@@ -8,6 +8,7 @@ one after the other, and that an interruption ends it all.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from evidence.snapshot import SnapshotRun
 from evidence.units import UnitKey, UnitRecord, UnitWriter
 
 _interrupted = threading.Event()
+_MOST_SUBMITTED = 256
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def collect_each(
             mine = [t for t in targets if account_of(t) == account.id and t.key not in committed]
             for record in collected(account, mine, pool):
                 done += 1
-                on_progress(Progress(done, total, record))
+                on_progress(Progress(done, max(done, total), record))
             forget(account.id)
     except BaseException:
         _interrupted.set()
@@ -162,15 +164,21 @@ def as_they_finish(
     targets: Iterable[TargetType],
     then: Callable[[UnitRecord], Iterable[TargetType]] = lambda _: (),
 ) -> Iterator[UnitRecord]:
-    """Yield units as they are done; `then` says which ones can begin after one."""
-    waiting: set[Future[UnitRecord]] = {pool.submit(collect, target) for target in targets}
+    """Yield units as they are done; `then` says which ones can begin after one.
+
+    The pool has some hundreds of them at a time: waiting costs as much as there are.
+    """
+    later = deque(targets)
+    waiting: set[Future[UnitRecord]] = set()
     try:
-        while waiting:
+        while later or waiting:
+            while later and len(waiting) < _MOST_SUBMITTED:
+                waiting.add(pool.submit(collect, later.popleft()))
             finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in finished:
                 record = future.result()
                 yield record
-                waiting |= {pool.submit(collect, target) for target in then(record)}
+                later.extend(then(record))
     finally:
         for future in waiting:
             future.cancel()

@@ -39,6 +39,13 @@ class _Tally:
     resources: int = 0
     gaps: list[Gap] = field(default_factory=list)
     listing: list[str] = field(default_factory=list)
+    told: set[tuple[str, Outcome, str]] = field(default_factory=set)
+
+    def is_first(self, source: str, answer: Answer) -> bool:
+        """Whether nothing of what `answer` says of all resources was noted before."""
+        known = len(self.told)
+        self.told.add((source, answer.outcome, answer.detail))
+        return len(self.told) > known
 
     def count(self, answer: Answer) -> None:
         """Count one call that was made for this unit."""
@@ -198,7 +205,10 @@ class UnitCollector:
     # Shaping and writing (runs on the unit's own thread)
 
     def _finish(self, done: Enriched) -> None:
-        answers = {"list": Answer("list", Outcome.OK, done.listed.item), **done.answers}
+        listed = Answer("list", Outcome.OK, done.listed.item)
+        if not done.listed.told and done.listed.unread is not None:
+            listed = done.listed.unread
+        answers = {"list": listed, **done.answers}
         references = self._references(done)
         for answer in done.answers.values():
             if answer.lines:
@@ -228,7 +238,8 @@ class UnitCollector:
         for step in self._spec.enrich:
             answer = done.answers[step.name]
             basis = [ref for name in sorted(step.needs()) for ref in found[name]]
-            found[step.name] = self._keep(answer) if answer.lines else [*found["list"], *basis]
+            is_kept = answer.lines or answer.references
+            found[step.name] = self._keep(answer) if is_kept else [*found["list"], *basis]
         return found
 
     def _is_new(self, row: dict[str, Any]) -> bool:
@@ -311,17 +322,18 @@ class UnitCollector:
             )
         unread = [] if done.listed.unread is None else [("list", done.listed.unread)]
         for name, answer in (*unread, *done.answers.items()):
-            if not answer.outcome.observed:
-                self._tally.gaps.append(
-                    self._gap(
-                        answer.operation,
-                        answer.outcome.value,
-                        answer.detail,
-                        resource_id=row["id"],
-                        facet=",".join(self._facets_of(name)),
-                        captures=tuple(references[name]),
-                    )
+            if answer.outcome.observed or (answer.alike and not self._tally.is_first(name, answer)):
+                continue
+            self._tally.gaps.append(
+                self._gap(
+                    answer.operation,
+                    answer.outcome.value,
+                    answer.detail,
+                    resource_id="" if answer.alike else row["id"],
+                    facet=",".join(self._facets_of(name)),
+                    captures=tuple(references[name]),
                 )
+            )
 
     def _facets_of(self, source: str) -> list[str]:
         return [name for name, facet in self._spec.facets.items() if source in facet.sources]

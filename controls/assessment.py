@@ -162,7 +162,7 @@ def _results(
     scored = [score_framework(catalogue, item, found.by_check) for item in frameworks]
     return {
         "snapshot": {"id": snapshot.id, "manifest_sha256": snapshot.manifest_digest},
-        "as_of": snapshot.started,
+        "as_of": snapshot.as_of,
         "catalogue_sha256": catalogue.digest,
         "formula": {
             "version": FORMULA_VERSION,

@@ -33,6 +33,7 @@ from controls.scoring import Counts
 from evidence.errors import AuditpackError
 from evidence.schema import TableSchema
 from evidence.snapshot import Snapshot
+from evidence.units import holds_projects
 
 FINDING_COLUMNS = (
     "check_id",
@@ -98,7 +99,7 @@ def evaluate(
     target.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="spill-", dir=target) as spill,
-        open_database(snapshot.started, memory_limit=memory_limit, spill=spill) as database,
+        open_database(snapshot.as_of, memory_limit=memory_limit, spill=spill) as database,
     ):
         tables = {**schemas, **snapshot.schemas}
         older = frozenset(name for name in tables if tables[name] != schemas.get(name))
@@ -296,14 +297,28 @@ def _unlisted(
                 unit.captures,
             )
     asked = {unit.key.account for unit in units}
+    for account in sorted(_accounts_of(snapshot, schema, tables) - asked):
+        yield schema.provider, account, "global", "this resource type was not collected", ()
+
+
+def _accounts_of(
+    snapshot: Snapshot, schema: TableSchema, tables: Mapping[str, TableSchema]
+) -> set[str]:
+    """Return the accounts that a type should have been listed in: those of its kind.
+
+    In Google Cloud an account's name says whether it is a project or what projects lie in; a type
+    may be of both. Elsewhere it is what other types of the same kind were listed in.
+    """
+    if schema.provider == "gcp":
+        mine = {u.key.account for u in snapshot.units if u.key.provider == "gcp"}
+        wanted = {"project": (False,), "organization": (True,)}.get(schema.scope, (False, True))
+        return {account for account in mine if holds_projects(account) in wanted}
     kin = {
         name
         for name, other in tables.items()
         if other.provider == schema.provider and _account_kind(other) == _account_kind(schema)
     }
-    for account in sorted({u.key.account for u in snapshot.units if u.key.resource_type in kin}):
-        if account not in asked:
-            yield schema.provider, account, "global", "this resource type was not collected", ()
+    return {unit.key.account for unit in snapshot.units if unit.key.resource_type in kin}
 
 
 def _account_kind(schema: TableSchema) -> str:

@@ -91,10 +91,12 @@ def _is_of(fact: Fact, table: str) -> str:
 
     It does in the subject's own account, and in every account of another kind: where subscriptions
     are judged by what their tenant holds, or projects by their organisation, all of it counts,
-    since only the fact's SQL knows which belongs to which.
+    since only the fact's SQL knows which belongs to which. A type of Google Cloud may be of both
+    kinds; of two accounts one is then of another kind where one of them holds projects.
     """
     own = f"SELECT account FROM units WHERE resource_type = {quoted(fact.subject)}"
-    place = f"({table}.account = p.account OR {table}.account NOT IN ({own}))"
+    above = " OR ".join(f"contains({one}.account, '/')" for one in (table, "p"))
+    place = f"({table}.account = p.account OR {above} OR {table}.account NOT IN ({own}))"
     return place if fact.by == "account" else f"{place} AND {_same_region(table)}"
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from evidence.canonical import canonical_json, canonical_text, sha256_hex
 
+PROTOBUF = "JSON of a protobuf message"
+"""How `body_is` begins where the body is not what came over the wire, but says the same in JSON."""
+
 
 @dataclass(frozen=True)
 class Redaction:
@@ -60,12 +63,13 @@ def capture_line(
     redacted_body: str | None,
     redactions: Sequence[Redaction],
     parameters: str,
+    body_is: str = "",
 ) -> bytes:
     """Return the canonical JSON line (without newline) that records `exchange`.
 
     `redacted_body` replaces the body where something had to be taken out; None keeps the body as
     received. `parameters` is the request's parameters as redacted canonical JSON text; headers and
-    the error's text are redacted already.
+    the error's text are redacted already. `body_is` says what the body is where it is neither.
     """
     body, encoding = _body(exchange.body, redacted_body)
     return canonical_json(
@@ -88,7 +92,7 @@ def capture_line(
             "received_sha256": sha256_hex(exchange.body),
             "received_length": len(exchange.body),
             "body": body,
-            "body_is": encoding,
+            "body_is": body_is or encoding,
             "redactions": [
                 {"path": item.path, "reason": item.reason, "digest": item.digest}
                 for item in redactions

@@ -216,8 +216,16 @@ class Snapshot:
 
     @property
     def started(self) -> str:
-        """When collecting began, as ISO 8601 UTC: the time that ages are measured from."""
+        """When collecting began, as ISO 8601 UTC."""
         return str(self.predicate["intent"]["started"])
+
+    @property
+    def as_of(self) -> str:
+        """The time of the state that was read, which ages are measured from: as ISO 8601 UTC.
+
+        It is when collecting began, unless all was read as of an earlier time.
+        """
+        return str(self.predicate["intent"].get("as_of") or self.started)
 
     def table(self, resource_type: str) -> Path:
         """Return the Parquet file of one resource type."""

@@ -31,6 +31,15 @@ GLOBAL_REGION = "global"
 """The region of a unit whose resources belong to the account as a whole."""
 
 
+ALL_RESOURCES = "gcp_assets.resource"
+"""The unit that holds the resources of a Google Cloud scope, of whichever types they are."""
+
+
+def holds_projects(account: str) -> bool:
+    """Whether an account of Google Cloud is an organisation or a folder, and no project."""
+    return account.startswith(("organizations/", "folders/"))
+
+
 @dataclass(frozen=True, order=True)
 class UnitKey:
     """What names a unit."""
@@ -51,7 +60,8 @@ class UnitRecord:
     """What came of a unit. `listed` is the outcome of listing the type in this account and region.
 
     `captures` are the references of the exchanges that the listing rests on; `calls` counts calls
-    by operation, `attempts` all exchanges with retries, `seconds` how long it took.
+    by operation. `kinds` counts what the pages of a unit hold that are of many kinds at once,
+    whether or not a resource type describes it.
     """
 
     key: UnitKey
@@ -63,9 +73,11 @@ class UnitRecord:
     captures: tuple[str, ...] = ()
     calls: dict[str, int] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
+    kinds: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON data, without its gaps."""
+        kinds = {"kinds": self.kinds} if self.kinds else {}
         return {
             "provider": self.key.provider,
             "account": self.key.account,
@@ -78,6 +90,7 @@ class UnitRecord:
             "redactions": self.redactions,
             "captures": list(self.captures),
             "calls": self.calls,
+            **kinds,
         }
 
 
@@ -179,6 +192,7 @@ def unit_from_dict(value: dict[str, Any], gaps: Sequence[Gap] = ()) -> UnitRecor
         tuple(value["captures"]),
         value["calls"],
         tuple(gaps),
+        value.get("kinds", {}),
     )
 
 

@@ -13,7 +13,7 @@ from controls.assessment import Assessment, Finding
 from controls.models import Check, Framework, ManualEvidence, Requirement
 from evidence.outcome import Gap
 from evidence.snapshot import Snapshot
-from evidence.units import UnitRecord
+from evidence.units import ALL_RESOURCES, UnitRecord
 
 STATUS_ORDER = ("not_satisfied", "not_evidenced", "satisfied", "not_applicable")
 """Requirement statuses in the order in which reports list them: what needs a person first."""
@@ -109,12 +109,31 @@ class ReportView:
         return sorted({unit.key.region for unit in self.units} - {"global"})
 
     @property
+    def google_read_time(self) -> str:
+        """The one time that Google Cloud was read at; empty where it was not read."""
+        scope: dict[str, Any] = self.snapshot.predicate["intent"].get("scope", {})
+        return str(scope.get("gcp", {}).get("read_time", ""))
+
+    @property
+    def undescribed(self) -> dict[str, int]:
+        """Things that were read of kinds that no resource type of the snapshot is about."""
+        known = {schema.native_type for schema in self.snapshot.schemas.values()}
+        found: dict[str, int] = {}
+        for unit in self.units:
+            if unit.key.resource_type == ALL_RESOURCES:
+                for kind, number in unit.kinds.items():
+                    found[kind] = found.get(kind, 0) + number * (kind not in known)
+        return {kind: number for kind, number in sorted(found.items()) if number}
+
+    @property
     def account_names(self) -> dict[str, str]:
         """Account id -> the name that the configuration gives it."""
         scope: dict[str, Any] = self.snapshot.predicate["intent"].get("scope", {})
         accounts = scope.get("accounts", [])
         for tenant in scope.get("azure", {}).get("tenants", []):
             accounts = [*accounts, tenant, *tenant["subscriptions"]]
+        for item in scope.get("gcp", {}).get("scopes", []):
+            accounts = [*accounts, *item["projects"]]
         return {item["id"]: item.get("name", "") for item in accounts if item.get("id")}
 
 

@@ -6,7 +6,7 @@ import datetime
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CollectSummary:
-    """What a run of collecting brought in."""
+    """What a run of collecting brought in.
+
+    `read_time` is the one time that Google Cloud was read at; `undescribed` counts its assets of
+    types that no file describes: they are kept as evidence.
+    """
 
     snapshot: str
     folder: Path
@@ -36,6 +40,8 @@ class CollectSummary:
     seconds: float
     accounts: list[str]
     regions: list[str]
+    read_time: str = ""
+    undescribed: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain JSON data."""
@@ -53,6 +59,8 @@ def collect_snapshot(
     """
     began = time.monotonic()
     names = tuple(providers) or context.config.providers()
+    if not resume:
+        _check_one_time(context, names)
     parts = {} if resume else {name: _CONFIGURED[name](context) for name in names}
     sealer = context.sealer()
     store = context.store(create=True)
@@ -74,7 +82,8 @@ def collect_snapshot(
     finally:
         if run is not None:
             run.release()
-    return _summary(Snapshot.open(store, run.id), folder, time.monotonic() - began)
+    snapshot = Snapshot.open(store, run.id)
+    return _summary(context, snapshot, folder, time.monotonic() - began)
 
 
 def _aws(context: Context) -> Part:
@@ -89,7 +98,29 @@ def _azure(context: Context) -> Part:
     return AzurePart.configured(context.config.azure_scope(context.type_folders))
 
 
-_CONFIGURED = {"aws": _aws, "azure": _azure}
+def _gcp(context: Context) -> Part:
+    from auditpack.collecting.gcp import GcpPart
+    from collectors.gcp.moments import read_time_of
+
+    gcp, now = context.config.gcp, datetime.datetime.now(datetime.UTC)
+    read_time = read_time_of(gcp.as_of if gcp is not None else None, now)
+    scope = context.config.gcp_scope(context.type_folders, read_time=read_time)
+    return GcpPart.configured(scope)
+
+
+_CONFIGURED = {"aws": _aws, "azure": _azure, "gcp": _gcp}
+
+
+def _check_one_time(context: Context, providers: Sequence[str]) -> None:
+    """Check that all that is read can be read as of the time that is asked for."""
+    gcp = context.config.gcp
+    others = [name for name in providers if name != "gcp"]
+    if gcp is not None and gcp.as_of is not None and "gcp" in providers and others:
+        raise UsageError(
+            f"only Google Cloud can be read as of an earlier time, not {', '.join(others)}",
+            where="as of",
+            mend="Add --provider gcp.",
+        )
 
 
 def _open(context: Context, parts: Mapping[str, Part]) -> None:
@@ -145,7 +176,7 @@ class _Counter:
     calls: int = 0
 
 
-def _summary(snapshot: Snapshot, folder: Path, seconds: float) -> CollectSummary:
+def _summary(context: Context, snapshot: Snapshot, folder: Path, seconds: float) -> CollectSummary:
     units = snapshot.units
     return CollectSummary(
         snapshot.id,
@@ -159,20 +190,36 @@ def _summary(snapshot: Snapshot, folder: Path, seconds: float) -> CollectSummary
         seconds,
         sorted({unit.key.account for unit in units}),
         sorted({unit.key.region for unit in units} - {"global"}),
+        str(snapshot.predicate["intent"]["scope"].get("gcp", {}).get("read_time", "")),
+        _undescribed(context, snapshot),
     )
+
+
+def _undescribed(context: Context, snapshot: Snapshot) -> dict[str, int]:
+    """Count the assets whose types no resource type describes, by type."""
+    counted = [unit.kinds for unit in snapshot.units if unit.kinds]
+    if not counted:
+        return {}
+    from collectors.gcp.engine import undescribed
+
+    return undescribed(snapshot.units, context.type_folders)
 
 
 def _intent(context: Context, parts: Mapping[str, Part]) -> dict[str, Any]:
     """What the run sets out to do: written before the first call, sealed with the result.
 
     What is said of AWS stands in the scope itself, what is said of another provider below its name.
+    `as_of` is there where all is read as of an earlier time.
     """
     scope: dict[str, Any] = {"accounts": [], "regions": [], "types": [], "exclude_types": []}
     for name, part in parts.items():
         scope.update(part.intent() if name == "aws" else {name: part.intent()})
+    gcp = scope.get("gcp", {})
+    as_of = {"as_of": gcp["read_time"]} if gcp.get("as_of") else {}
     return {
         "organisation": context.config.organisation,
         "started": _now(),
+        **as_of,
         "tool": f"auditpack {__version__}",
         "scope": {**scope, "provider": ",".join(parts)},
     }
@@ -180,7 +227,7 @@ def _intent(context: Context, parts: Mapping[str, Part]) -> dict[str, Any]:
 
 def _parts_of(run: SnapshotRun, context: Context) -> dict[str, Part]:
     """Return the parts that an unsealed run was started with, with the present settings."""
-    from collectors.run_types import kept_types, only_aws, only_azure
+    from collectors.run_types import kept_types, only_aws, only_azure, only_gcp
 
     scope, types = run.intent["scope"], kept_types(run.folder)
     parts: dict[str, Part] = {}
@@ -194,6 +241,11 @@ def _parts_of(run: SnapshotRun, context: Context) -> dict[str, Part]:
 
         azure = context.config.azure_scope(context.type_folders)
         parts["azure"] = AzurePart.resumed(scope["azure"], azure, only_azure(types))
+    if "gcp" in scope:
+        from auditpack.collecting.gcp import GcpPart
+
+        gcp = context.config.gcp_scope(context.type_folders)
+        parts["gcp"] = GcpPart.resumed(scope["gcp"], gcp, only_gcp(types))
     if not parts:
         raise UsageError("the unsealed run names no account", where=run.id)
     return parts

@@ -6,11 +6,21 @@ import sys
 
 import click
 
-from auditpack.config import AwsAccountConfig, AzureConfig, AzureTenantConfig, Config
+from auditpack.config import (
+    GCP_SCOPE,
+    AwsAccountConfig,
+    AzureConfig,
+    AzureTenantConfig,
+    Config,
+    GcpConfig,
+)
 from auditpack.options import Context, common_options
+from evidence.errors import UsageError
 
 DONE_WITH_GAPS = 4
-_PROVIDERS = ("aws", "azure")
+_SHOWN_KINDS = 3
+_PROVIDERS = ("aws", "azure", "gcp")
+_PREFIXES = {"azure": ("azure_", "entra_"), "gcp": ("gcp_",)}
 
 
 @click.command()
@@ -34,6 +44,25 @@ _PROVIDERS = ("aws", "azure")
     multiple=True,
     help="Azure subscription to read; may be repeated [default: all that are visible].",
 )
+@click.option(
+    "--gcp-scope",
+    "scopes",
+    multiple=True,
+    help="Google Cloud scope: organizations/N, folders/N or projects/ID; may be repeated.",
+)
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    help="Google Cloud project to read; may be repeated [default: from the configuration, else"
+    " GOOGLE_CLOUD_PROJECT].",
+)
+@click.option(
+    "--as-of",
+    default="",
+    metavar="TIME",
+    help="Read Google Cloud as of a time of the last 35 days, such as 2026-11-01T00:00:00Z.",
+)
 @click.option("--type", "types", multiple=True, help="Resource type to read; may be repeated.")
 @click.option("--resume", is_flag=True, help="Go on with the newest run that was not sealed.")
 @click.option("--strict", is_flag=True, help="Exit with 4 when anything could not be read.")
@@ -46,14 +75,18 @@ def collect(
     account: str,
     tenant: str,
     subscriptions: tuple[str, ...],
+    scopes: tuple[str, ...],
+    projects: tuple[str, ...],
+    as_of: str,
     types: tuple[str, ...],
     resume: bool,
     strict: bool,
 ) -> None:
     """Read the clouds and seal what they answered as one snapshot. Nothing is ever changed there.
 
-    Credentials and endpoints are the SDKs' own: AWS_PROFILE, AWS_ENDPOINT_URL, AZURE_CLIENT_ID and
-    the rest. What could not be read is a gap of the snapshot, with the reason.
+    Credentials and endpoints are the SDKs' own: AWS_PROFILE, AWS_ENDPOINT_URL, AZURE_CLIENT_ID,
+    GOOGLE_APPLICATION_CREDENTIALS and the rest. What could not be read is a gap of the snapshot,
+    with the reason.
     """
     from auditpack.collecting import collect_snapshot
 
@@ -61,6 +94,15 @@ def collect(
     config = _with_aws(context.config, regions, account, _of("aws", types))
     if "azure" in providers:
         config = _with_azure(config, tenant, subscriptions, _of("azure", types))
+    if "gcp" in providers:
+        named = (*scopes, *(f"projects/{project}" for project in projects))
+        config = _with_gcp(config, named, as_of, _of("gcp", types))
+    elif scopes or projects or as_of:
+        raise UsageError(
+            "this says what to read in Google Cloud, which is not read",
+            where="--gcp-scope, --project, --as-of",
+            mend="Add --provider gcp.",
+        )
     changed = Context(config, context.config_file, context.output)
     summary = collect_snapshot(changed, resume=resume, providers=providers)
     out = context.output.results()
@@ -72,6 +114,10 @@ def collect(
         f"{summary.resources} resources in {places}; {summary.calls} calls,"
         f" {summary.records} exchanges kept, {summary.seconds:.1f} s"
     )
+    if summary.read_time:
+        out.print(f"Google Cloud was read as of {summary.read_time}")
+    if summary.undescribed:
+        out.print(_undescribed(summary.undescribed))
     if summary.redactions:
         out.print(f"{summary.redactions} secrets were redacted before anything was written")
     if summary.gaps:
@@ -86,9 +132,10 @@ def collect(
 
 def _of(provider: str, types: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of `types` that are a provider's; a name that is nobody's is AWS's to refuse."""
-    is_azure = [name.startswith(("azure_", "entra_")) for name in types]
-    wanted = provider == "azure"
-    return tuple(name for name, azure in zip(types, is_azure, strict=True) if azure is wanted)
+    others = tuple(prefix for prefixes in _PREFIXES.values() for prefix in prefixes)
+    if provider in _PREFIXES:
+        return tuple(name for name in types if name.startswith(_PREFIXES[provider]))
+    return tuple(name for name in types if not name.startswith(others))
 
 
 def _providers(config: Config, given: str | None, types: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,3 +182,37 @@ def _with_azure(
         )
     changes["tenants"] = tenants
     return config.model_copy(update={"azure": azure.model_copy(update=changes)})
+
+
+def _with_gcp(
+    config: Config, scopes: tuple[str, ...], as_of: str, types: tuple[str, ...]
+) -> Config:
+    from collectors.gcp.moments import parse_moment
+
+    for name in scopes:
+        if not GCP_SCOPE.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is no scope of Google Cloud",
+                where="--gcp-scope, --project",
+                mend="Write organizations/NUMBER, folders/NUMBER or projects/ID.",
+            )
+    changes: dict[str, object] = {}
+    if types:
+        changes["types"] = types
+    if scopes:
+        changes["scopes"] = scopes
+    if as_of:
+        changes["as_of"] = parse_moment(as_of)
+    gcp = config.gcp or GcpConfig()
+    return config.model_copy(update={"gcp": gcp.model_copy(update=changes)})
+
+
+def _undescribed(counts: dict[str, int]) -> str:
+    """Say how many assets are of types that no file describes, and which are the most."""
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN_KINDS]
+    shown = ", ".join(f"{kind} ({number})" for kind, number in most)
+    more = ", ..." if len(counts) > len(most) else ""
+    return (
+        f"{sum(counts.values())} assets are of {len(counts)} types that no resource type describes;"
+        f" they are kept as evidence: {shown}{more}"
+    )

@@ -79,6 +79,42 @@ def azure(context: Context, *, kind: str) -> None:
     click.echo((as_commands if kind == "az" else as_terraform)(needed, scopes), nl=False)
 
 
+@permissions.command()
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "yaml", "gcloud", "terraform"]),
+    default="json",
+    show_default=True,
+)
+@common_options
+def gcp(context: Context, *, kind: str) -> None:
+    """Print the custom role, where it is granted, and the APIs, derived from the types in scope.
+
+    As JSON, as the role file that `gcloud iam roles create` takes, as commands of `gcloud`, or as
+    Terraform. It is for the configured scopes; where none is, for the organisation.
+    """
+    from collectors.gcp import permissions as found
+
+    scope = context.config.gcp_scope(context.type_folders)
+    types = scope.chosen_types().values()
+    grants = found.grants_for(types, scope.scopes, _quota_project(scope.settings.quota_project))
+    formats = {
+        "json": found.as_json,
+        "yaml": found.as_role_file,
+        "gcloud": found.as_commands,
+        "terraform": found.as_terraform,
+    }
+    click.echo(formats[kind](grants), nl=False)
+
+
+def _quota_project(configured: str) -> str:
+    """Return the project whose quota pays: as configured, or as Google's libraries find it."""
+    import os
+
+    return configured or os.environ.get("GOOGLE_CLOUD_QUOTA_PROJECT", "")
+
+
 def _scopes(context: Context) -> list[str]:
     """Return where the role is to be assigned."""
     from auditpack.config import AzureConfig

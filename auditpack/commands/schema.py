@@ -6,7 +6,16 @@ import json
 
 import click
 
-KINDS = ["check", "fact", "control", "framework", "resource", "azure-resource", "config"]
+KINDS = [
+    "check",
+    "fact",
+    "control",
+    "framework",
+    "resource",
+    "azure-resource",
+    "gcp-resource",
+    "config",
+]
 
 
 @click.command()
@@ -23,6 +32,7 @@ def schema_text(kind: str) -> str:
     from auditpack.config import Config
     from collectors.aws.spec import AwsResourceType
     from collectors.azure.spec import AzureResourceType
+    from collectors.gcp.spec import GcpResourceType
     from controls.models import Check, Control, Fact, Framework
 
     models: dict[str, type[BaseModel]] = {
@@ -32,6 +42,7 @@ def schema_text(kind: str) -> str:
         "framework": Framework,
         "resource": AwsResourceType,
         "azure-resource": AzureResourceType,
+        "gcp-resource": GcpResourceType,
         "config": Config,
     }
     document = models[kind].model_json_schema(by_alias=True)

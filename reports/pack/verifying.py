@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from evidence.capture import PROTOBUF
 from evidence.manifest import MANIFEST_NAME, PAYLOAD_TYPE
 from evidence.segments import read_line, segment_path
 from evidence.snapshot import LEAVES_FILE
@@ -297,11 +298,14 @@ def _record_step(view: ReportView, example: Example) -> Step:
         "as received": 'jq -j .body "$WORK/record.json" | sha256sum',
         "as received, base64": 'jq -j .body "$WORK/record.json" | base64 -d | sha256sum',
     }.get(example.body_is, 'jq .redactions "$WORK/record.json"')
-    expect = (
-        "the record, then the same digest twice: these are the bytes that the cloud sent."
-        if example.body_is != "redacted"
-        else "the record; secrets were taken out of it and are listed under redactions."
-    )
+    expect = "the record, then the same digest twice: these are the bytes that the cloud sent."
+    if example.body_is == "redacted":
+        expect = "the record; secrets were taken out of it and are listed under redactions."
+    elif example.body_is.startswith(PROTOBUF):
+        expect = (
+            "the record, and what was taken out of it. The body says in JSON what came over the"
+            " wire as a protobuf message; the digest is that message's."
+        )
     return Step(
         "From a finding to the cloud's own answer",
         f"A capture reference names a segment and a line in it. For example {example.about}:"
