@@ -220,6 +220,7 @@ class AzureResourceType(Strict):
     tags: TagsSpec | None = None
     facets: dict[str, FacetSpec]
     actions: tuple[str, ...] = ()
+    """What its calls need where Azure names it otherwise than their paths: in place of that."""
     redact: tuple[Redact, ...] = ()
 
     _name = field_validator("type")(check_name)
