@@ -383,6 +383,16 @@ def test_no_command_line(fake: FakeAzure, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "Azure CLI not found" in failure_of(fake, "cli").what
 
 
+def test_no_credentials_at_all_are_named_as_such(
+    fake: FakeAzure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
+    failure = failure_of(fake, "default")
+    assert failure.what.startswith("there are no credentials for Azure")
+    assert "Chained" not in failure.what
+
+
 def certificate_in(folder: Path) -> tuple[Path, list[str]]:
     """A client certificate with its key, and its thumbprints as assertions name it."""
     from cryptography import x509

@@ -22,6 +22,7 @@ from evidence.errors import AuditpackError, UsageError
 from evidence.outcome import Outcome
 
 _API = "2022-12-01"
+_NOTHING_FOUND = "ChainedTokenCredential failed to retrieve a token"
 _READABLE = ("enabled", "warned", "pastdue")
 """States in which a subscription's resources are there and can be read.
 
@@ -139,8 +140,14 @@ def _failure(reply: Reply, target: TenantTarget) -> AuditpackError:
     detail = detail_of(reply, outcome, "")
     where = f"azure.tenants {target.name} {target.id}".strip()
     if outcome is Outcome.DENIED:
+        what = f"Azure does not accept the credentials: {detail}"
+        if _NOTHING_FOUND in reply.message:
+            what = (
+                "there are no credentials for Azure: the environment names none, and neither a"
+                " managed identity nor a login of `az` gave a token"
+            )
         return AzureCredentialsError(
-            f"Azure does not accept the credentials, or there are none: {detail}",
+            what,
             where=where,
             mend="Set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, run on a machine"
             " with a managed identity, or log in with `az login`.",
