@@ -23,7 +23,6 @@ from collectors.azure.asking import Asker, LiveSource
 from collectors.azure.bulk import BulkRows, bulk_key, bulk_listing, collect_bulk
 from collectors.azure.caller import UnitCaller
 from collectors.azure.catalogue import load_resource_types, redactor_for, shared_calls
-from collectors.azure.collector import AzureUnitCollector
 from collectors.azure.exchange import Reply, Request, reply_of
 from collectors.azure.place import place_of
 from collectors.azure.recorder import Recorder
@@ -31,6 +30,7 @@ from collectors.azure.replaying import AzureReplayer
 from collectors.azure.rereading import Rereader
 from collectors.capturing import CaptureMaker
 from collectors.replaying import Inline
+from collectors.unit import UnitCollector
 from evidence.segments import segment_path
 from evidence.snapshot import Snapshot
 from evidence.units import GLOBAL_REGION, SEALED, UnitKey, UnitRecord, UnitWriter
@@ -129,7 +129,7 @@ def collected(name: str, folder: Path, change: Change = unchanged) -> Collected:
     caller = UnitCaller(spec, asker(account), subscription, lambda: pages)  # type: ignore[arg-type,return-value]
     again = Rereader(spec, place, caller, Inline()) if spec.reread is not None else None
     writer = UnitWriter(folder, key)
-    unit = AzureUnitCollector(spec, place, caller, Inline(), writer, second_look=again).collect()
+    unit = UnitCollector(spec, place, caller, Inline(), writer, second_look=again).collect()
     rows = _rows_in(folder / "work" / "rows" / f"{key.path}.jsonl")
     return Collected([unit], rows, cloud.asked)
 

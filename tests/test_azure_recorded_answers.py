@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import jmespath
 import pytest
 from azure_small_estate import SECRET, context_in, snapshot_of
 from hypothesis import HealthCheck, given, settings
@@ -29,7 +30,8 @@ from support_azure_answers import (
 from auditpack.collecting import collect_snapshot
 from auditpack.config import AzureTenantConfig
 from auditpack.demo.azure.server import FakeAzure
-from collectors.azure.collector import sources_with_properties
+from collectors.fields import FacetSpec
+from collectors.rows import sources_needing
 from controls.catalogue import load_catalogue
 from controls.evaluate import evaluate
 from evidence.typing_rows import RowValidator
@@ -186,6 +188,10 @@ def assert_honest(name: str, found: Collected) -> None:
 
 
 # What single changes come to
+
+
+def sources_with_properties(facet: FacetSpec) -> tuple[str, ...]:
+    return sources_needing("properties", facet)
 
 
 @pytest.fixture
@@ -517,17 +523,63 @@ def test_times(said: Any, kept: str | None, tmp_path: Path) -> None:
     assert all(row["transport"] for row in found.rows.values())
 
 
-# Ids in another case: what joins by an id still joins
+# Texts in another case: what is compared is still found, and what joins by an id still joins
 
 
-def _up(value: Any) -> Any:
+def _texts_up(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _ids_up(value: Any) -> Any:
     is_id = isinstance(value, str) and re.match(r"(?i)/(subscriptions|providers)/", value)
     return value.upper() if is_id else value
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_in_another_case_give_the_same_facets(
+    name: str, usual: Callable[[str], Collected], tmp_path: Path
+) -> None:
+    found = collected(name, tmp_path, lambda _operation, _number, data: deeply(data, _texts_up))
+    assert found.gaps == []
+    assert _low(found.rows) == _low(usual(name).rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_comparison_rests_on_the_case_of_a_text(name: str) -> None:
+    """Also those that the estate has nothing for: a storage account of files, a database's plan."""
+    spec = TYPES[name].model_dump(mode="json", exclude={"redact"})
+    for text in _texts_at(spec, {"path", "when", "each", "pick", "items", "name", "region"}):
+        for left, right in _compared(jmespath.compile(text).parsed):
+            for literal, other in ((left, right), (right, left)):
+                if literal["type"] == "literal" and isinstance(literal["value"], str):
+                    is_same = not literal["value"] or other.get("value") in ("lower", "type")
+                    assert is_same, text
+                    assert literal["value"] == literal["value"].lower(), text
+    for text in _texts_at(spec, {"where", "extend"}):
+        assert not re.search(r"[=!]= *'", text), f"{text}: =~ and !~ take any case"
+
+
+def _texts_at(value: Any, names: set[str]) -> Iterator[str]:
+    for holder, name in places(value):
+        if name in names and isinstance(holder[name], str):
+            yield holder[name]
+
+
+def _compared(node: Any) -> Iterator[tuple[Any, Any]]:
+    if node["type"] == "comparator":
+        yield node["children"]
+    for child in node["children"]:
+        yield from _compared(child)
+
+
+def _low(rows: dict[str, dict[str, Any]]) -> Any:
+    return json.loads(json.dumps(rows).lower())
+
+
 @pytest.mark.slow
-def test_ids_and_types_in_another_case_judge_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("up", [_ids_up, _texts_up])
+def test_texts_in_another_case_judge_alike(
+    up: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All facts and checks: attached groups, flow logs, locks, diagnostic settings, roles."""
     monkeypatch.setenv("AZURE_CLIENT_ID", "11111111-1111-4111-8111-111111111111")
@@ -554,7 +606,7 @@ def test_ids_and_types_in_another_case_judge_alike(
         usual = judged(tmp_path / "usual", fake)
     with FakeAzure() as fake:
         for document in fake.estate.documents.values():
-            document.body.update(deeply(document.body, _up))
+            document.body.update(deeply(document.body, up))
             if document.body.get("type"):
                 document.body["type"] = document.body["type"].upper()
         assert judged(tmp_path / "other", fake) == usual

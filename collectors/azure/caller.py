@@ -6,14 +6,13 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from jmespath.exceptions import JMESPathError
-
 from collectors.answers import Answer
 from collectors.azure.actions import needs_of
 from collectors.azure.asking import Asker, Question
 from collectors.azure.bulk import BulkRows
 from collectors.azure.exchange import Request
 from collectors.azure.spec import RESOURCE_GRAPH, AzureResourceType, Call, ListCall
+from collectors.forms import FormError
 from collectors.shape import search
 from evidence.outcome import Outcome
 
@@ -99,5 +98,5 @@ def _holds_list(call: Call, data: Any) -> bool:
         return True
     try:
         return isinstance(search(call.items, data), list)
-    except JMESPathError:
+    except FormError:
         return False

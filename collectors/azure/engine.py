@@ -21,7 +21,6 @@ from collectors.azure.bulk import SUFFIX, BulkRows, bulk_key, bulk_listing, coll
 from collectors.azure.caller import UnitCaller
 from collectors.azure.catalogue import load_resource_types, redactor_for, shared_calls
 from collectors.azure.clouds import AzureSettings
-from collectors.azure.collector import AzureUnitCollector
 from collectors.azure.opening import OpenedTenant, open_tenants
 from collectors.azure.place import place_of
 from collectors.azure.rereading import Rereader
@@ -38,6 +37,7 @@ from collectors.running import (
     collect_or_gap,
     commit_gap,
 )
+from collectors.unit import UnitCollector
 from evidence.outcome import Outcome
 from evidence.segments import segment_path
 from evidence.snapshot import SnapshotRun
@@ -185,7 +185,7 @@ def _collected_unit(target: UnitTarget) -> UnitRecord:
     again = None
     if spec.reread is not None and target.settings.reread:
         again = Rereader(spec, place, caller, worker.threads)
-    collector = AzureUnitCollector(spec, place, caller, worker.threads, writer, second_look=again)
+    collector = UnitCollector(spec, place, caller, worker.threads, writer, second_look=again)
     return collector.collect()
 
 

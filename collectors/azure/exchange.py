@@ -12,11 +12,14 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 import orjson
 
+from evidence.storable import storable
+
 RESOURCE_GRAPH_PATH = "/providers/Microsoft.ResourceGraph/resources"
 """The one path that takes a POST: it queries, and changes nothing."""
 
 RESOURCE_GRAPH_API = "2022-10-01"
 _LONGEST_PAGE = 20_000
+_MOST_DIGITS = 1000  # Python reads some 4300 of a whole number, and then refuses
 _TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title>")
 _TAGS = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>")
 _PATH_SAFE = "/:@!$&'()*+,;=-._~"
@@ -122,30 +125,21 @@ class Reply:
 def parsed_body(body: bytes) -> Any:
     """Return the JSON of a body. Raises ValueError.
 
-    What tables cannot hold is made into what they can: a number beyond 64 bits is a float, half a
-    character is a question mark. A mark of the byte order is passed over.
+    What evidence cannot hold is made into what it can (`evidence.storable`). A mark of the byte
+    order is passed over.
     """
     try:
         return orjson.loads(body)
     except ValueError:
         pass
     try:
-        return _without_halves(json.loads(body, parse_int=_number, parse_constant=str))
+        return storable(json.loads(body, parse_int=_number))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
 
 def _number(digits: str) -> int | float:
-    value = int(digits) if len(digits) < 20 else float(digits)
-    return value if -(2**63) <= value < 2**64 else float(digits)
-
-
-def _without_halves(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_without_halves(name): _without_halves(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_halves(item) for item in value]
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
 
 
 def reply_of(status: int, headers: Mapping[str, str], body: bytes) -> Reply:

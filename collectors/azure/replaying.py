@@ -17,7 +17,6 @@ from collectors.azure.asking import NOT_COLLECTED, Asker
 from collectors.azure.bulk import BulkRows, bulk_key, collect_bulk
 from collectors.azure.caller import UnitCaller
 from collectors.azure.catalogue import shared_calls
-from collectors.azure.collector import AzureUnitCollector
 from collectors.azure.exchange import RESOURCE_GRAPH_API, Reply, Request, reply_of
 from collectors.azure.outcomes import is_throttle
 from collectors.azure.place import place_of
@@ -33,6 +32,7 @@ from collectors.replaying import (
     no_pause,
     unit_captures,
 )
+from collectors.unit import UnitCollector
 from evidence.canonical import digest_of
 from evidence.capture import parameters_text
 from evidence.errors import VerificationError
@@ -191,7 +191,7 @@ class AzureReplayer:
             if spec.reread is not None and self._scope.get("reread"):
                 again = Rereader(spec, place, caller, inline)
             writer = RowsOnly(key, captures.records, file)
-            collector = AzureUnitCollector(spec, place, caller, inline, writer, second_look=again)
+            collector = UnitCollector(spec, place, caller, inline, writer, second_look=again)
             record = collector.collect()
             return ReplayedUnit(record, tuple(source.missing), tuple(captures.unused))
 

@@ -232,6 +232,11 @@ class AzureResourceType(Strict):
         """No type of Azure needs code."""
         return None
 
+    @property
+    def essential_member(self) -> str:
+        """Azure Resource Manager keeps what a resource is in its `properties`."""
+        return "properties"
+
     @model_validator(mode="after")
     def _is_whole(self) -> AzureResourceType:
         listed = self.listing
