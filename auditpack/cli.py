@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -84,6 +85,7 @@ for _change in (rotate, revoke):
 def main() -> NoReturn:
     """Run the command line; print errors as cause, place and mend, and exit with their code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    _silence_libraries()
     try:
         code = cli.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -100,6 +102,13 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _silence_libraries() -> None:
+    """Show what SDKs log only with --verbose: what matters of it comes as an error or a gap."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda _: bool(os.environ.get("AUDITPACK_VERBOSE")))
+    logging.getLogger().addHandler(handler)
 
 
 def _interrupt(_signal: int, _frame: Any) -> NoReturn:

@@ -4,9 +4,8 @@ usage: python benchmarks/many_captures.py [--captures 100000] [--smoke]
 
 Collects, seals and verifies a tenth of the captures, then all of them, each step in a process of
 its own whose peak memory is taken. Captures have 100 bytes to 100 kB, 3 kB on average; half of
-them are in one unit, the others in twenty; the first hundred of a unit make a row. (The table of
-many rows is sorted by DuckDB, in memory that it bounds itself: about 0.5 kB a row.) The floor is a
-process that imports the same and does nothing.
+them are in one unit, the others in twenty; the first hundred of a unit make a row (many rows are
+`many_rows.py`'s part). The floor is a process that imports the same and does nothing.
 """
 
 from __future__ import annotations

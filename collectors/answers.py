@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from evidence.outcome import Outcome
+from evidence.storable import whole_text
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ _LONGEST_DETAIL = 300
 
 def shortened(line: str) -> str:
     """Return an error's text, cut short: some give a page for people instead of an answer."""
+    line = whole_text(line)
     return line if len(line) <= _LONGEST_DETAIL else f"{line[:_LONGEST_DETAIL]} ..."
 
 

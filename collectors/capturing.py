@@ -10,6 +10,7 @@ from typing import Any
 from collectors.answers import Page
 from evidence.capture import Exchange, Redaction, capture_line, parameters_text
 from evidence.redaction import Redactor
+from evidence.storable import whole_text
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class CaptureMaker:
 
     def clean(self, text: str) -> str:
         """Return an error's text without secrets."""
-        return self.redactor.redact_text(text)[0]
+        return whole_text(self.redactor.redact_text(text)[0])
 
     def page(
         self, service: str, exchanges: Sequence[Exchange], answer: Any, declared_for: Hashable

@@ -1,4 +1,8 @@
-"""Enriching a listed item: the calls that one resource needs, in order. Nothing is written here."""
+"""Enriching a listed item: the calls that one resource needs, in order. Nothing is written here.
+
+A call that cannot be decided on, because an answer has another form than is documented, is not
+observed.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from collectors.answers import Answer, Caller
+from collectors.forms import FormError
 from collectors.listing import Listed
 from collectors.place import Place
-from collectors.shape import search
+from collectors.shape import look_up, search
 from collectors.spec import ResourceTypeSpec, StepSpec
 from evidence.outcome import Outcome
+
+_NOT_ASKED = "not asked: a path does not fit the form of the answer before"
 
 
 @dataclass(frozen=True)
@@ -39,19 +46,31 @@ class Enricher:
             if not answers[name].outcome.observed:
                 return Answer(step.operation, answers[name].outcome, None, answers[name].detail)
         scope = self.scope(item, answers)
-        if step.when is not None and not search(step.when, scope):
-            return Answer(step.operation, Outcome.ABSENT, None, "not asked: does not apply")
-        region = self._place.call_region
-        if step.region is not None:
-            region = search(step.region, scope) or region
-        if step.each is not None:
-            return self._each(step, region, scope)
-        return self._picked(step, region, scope)
+        try:
+            if step.when is not None and not search(step.when, scope):
+                return Answer(step.operation, Outcome.ABSENT, None, "not asked: does not apply")
+            region = self._region(step, scope)
+            if step.each is None:
+                return self._picked(step, region, scope)
+            elements = look_up(step.each, scope)
+        except FormError:
+            return _failed(step, _NOT_ASKED)
+        if not isinstance(elements, list | None):
+            return _failed(step, "not asked: there is no list to ask for")
+        return self._each(step, region, scope, elements or [])
 
-    def _each(self, step: StepSpec, region: str, scope: dict[str, Any]) -> Answer:
+    def _region(self, step: StepSpec, scope: dict[str, Any]) -> str:
+        region = search(step.region, scope) if step.region is not None else None
+        if not isinstance(region, str | None):
+            raise FormError("a region is text")
+        return region or self._place.call_region
+
+    def _each(
+        self, step: StepSpec, region: str, scope: dict[str, Any], elements: list[Any]
+    ) -> Answer:
         results: list[dict[str, Any]] = []
         whole = Answer(step.operation, Outcome.OK)
-        for element in search(step.each or "@", scope) or []:
+        for element in elements:
             answer = self._picked(step, region, {**scope, "each": element})
             whole = replace(
                 whole,
@@ -66,10 +85,17 @@ class Enricher:
 
     def _picked(self, step: StepSpec, region: str, scope: dict[str, Any]) -> Answer:
         service = step.service or self._spec.service
-        answer = self._caller.ask(step, service, region, step.parameters(scope))
+        try:
+            params = step.parameters(scope)
+        except FormError:
+            return _failed(step, _NOT_ASKED)
+        answer = self._caller.ask(step, service, region, params)
         if step.pick is None or answer.outcome is not Outcome.OK:
             return answer
-        data = search(step.pick, answer.data)
+        try:
+            data = look_up(step.pick, answer.data)
+        except FormError as error:
+            return replace(answer, outcome=Outcome.ERROR, data=None, detail=str(error))
         outcome = Outcome.OK if data is not None else Outcome.ABSENT
         return replace(answer, outcome=outcome, data=data)
 
@@ -77,3 +103,7 @@ class Enricher:
         """Return what expressions see: the item's keys, `steps`, and `ctx`."""
         steps = {name: answer.data for name, answer in answers.items()}
         return {**item, "steps": steps, "ctx": self._place.as_dict()}
+
+
+def _failed(step: StepSpec, why: str) -> Answer:
+    return Answer(step.operation, Outcome.ERROR, None, why)

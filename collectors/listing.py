@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from collectors.answers import Answer, Caller, Handler
+from collectors.forms import FormError
 from collectors.place import Place
-from collectors.shape import search
+from collectors.shape import look_up
 from collectors.spec import ListSpec, ResourceTypeSpec
 from evidence.outcome import Outcome
 
@@ -70,7 +71,12 @@ class Lister:
     ) -> Iterator[Listed | Answer]:
         """Make one listing call; `above` is what the calls before it left in scope."""
         service = node.service or self._spec.service
-        params = node.parameters({**above, "ctx": self._place.as_dict()})
+        try:
+            params = node.parameters({**above, "ctx": self._place.as_dict()})
+        except FormError:
+            what = "not asked: a path does not fit the form of the answer before"
+            yield Answer(node.operation, Outcome.ERROR, None, what)
+            return
         for answer in self._caller.pages(node, service, self._place.call_region, params):
             here = (*captures, *self._keep(answer))
             if answer.outcome is Outcome.ABSENT:
@@ -78,7 +84,12 @@ class Lister:
             if answer.outcome is not Outcome.OK:
                 yield answer
                 return
-            yield from self._inside(node, search(node.items, answer.data) or [], above, here)
+            items = _items(node, answer)
+            if items is None:
+                what = "the answer holds no list of them"
+                yield replace(answer, outcome=Outcome.ERROR, detail=what)
+                return
+            yield from self._inside(node, items, above, here)
 
     def _inside(
         self, node: ListSpec, items: list[Any], above: dict[str, Any], captures: tuple[str, ...]
@@ -95,3 +106,14 @@ class Lister:
             for item in items:
                 known = item if isinstance(item, dict) else {"value": item}
                 yield from self._walk(node.then, known, captures)
+
+
+def _items(node: ListSpec, answer: Answer) -> list[Any] | None:
+    """Return the items of a page: some leave an empty list out. None where they are no list."""
+    try:
+        found = look_up(node.items, answer.data)
+    except FormError:
+        return None
+    if found is None:
+        return []
+    return found if isinstance(found, list) else None

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from collectors.forms import FormError
 from collectors.shape import search
+from evidence.storable import is_storable
 
 _TEMPLATE = re.compile(r"\{([A-Za-z_.]+)\}")
 
@@ -45,13 +47,29 @@ def filled(params: Any, scope: dict[str, Any]) -> Any:
 
 
 def identifier(template: str, scope: dict[str, Any]) -> str:
-    """Fill an id: `$expression` is JMESPath, else `{Name}` and `{account}` are replaced."""
+    """Fill an id: `$expression` is JMESPath, else `{Name}` and `{account}` are replaced.
+
+    What is neither text nor a whole number stands for nothing. Raises FormError.
+    """
     if template.startswith("$"):
-        return str(search(template[1:], scope) or "")
+        return name_text(search(template[1:], scope)) or ""
     values = {**scope, **scope["ctx"]}
+    return _TEMPLATE.sub(lambda match: name_text(search(match.group(1), values)) or "", template)
 
-    def value(match: re.Match[str]) -> str:
-        found = search(match.group(1), values)
-        return "" if found is None else str(found)
 
-    return _TEMPLATE.sub(value, template)
+def resource_id(template: str, scope: dict[str, Any]) -> str:
+    """Return the id of a resource; empty where a part of it is missing."""
+    values = {**scope, **scope["ctx"]}
+    parts = [] if template.startswith("$") else _TEMPLATE.findall(template)
+    try:
+        is_whole = all(name_text(search(part, values)) for part in parts)
+        return identifier(template, scope) if is_whole else ""
+    except FormError:
+        return ""
+
+
+def name_text(value: Any) -> str | None:
+    """Return the text of what may name a thing: text, or a whole number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and is_storable(value) else None

@@ -9,6 +9,8 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
+from evidence.storable import storable
+
 
 class PolicyFormatError(ValueError):
     """A policy document is not a policy document."""
@@ -30,7 +32,7 @@ def policy_statements(document: Any) -> list[dict[str, Any]]:
 def _parse(text: str) -> Any:
     candidate = text if text.lstrip().startswith("{") else unquote(text)
     try:
-        return json.loads(candidate)
+        return storable(json.loads(candidate))
     except (ValueError, RecursionError) as error:
         raise PolicyFormatError(f"a policy document is not JSON: {error}") from error
 

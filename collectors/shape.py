@@ -14,10 +14,13 @@ from typing import Any
 
 import jmespath
 import jmespath.functions
+from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
 from collectors.fields import FacetSpec, FieldSpec
+from collectors.forms import FormError, check_parents
 from collectors.policies import PolicyFormatError, policy_statements
+from evidence.storable import storable_scalar, whole_text
 
 
 class _Functions(jmespath.functions.Functions):
@@ -34,6 +37,7 @@ class _Functions(jmespath.functions.Functions):
         return None if text is None else text.lower()
 
 
+_NO_FIT = "a path does not fit the answer's form"
 _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 
@@ -43,21 +47,42 @@ def _compiled(expression: str) -> ParsedResult:
 
 
 def search(expression: str, value: Any) -> Any:
-    """Evaluate JMESPath `expression` over `value`; `after_last` and `lower` are ours."""
-    return _compiled(expression).search(value, options=_OPTIONS)
+    """Evaluate JMESPath `expression` over `value`; `after_last` and `lower` are ours.
+
+    Raises FormError where a function cannot take what is there.
+    """
+    try:
+        return _compiled(expression).search(value, options=_OPTIONS)
+    except (JMESPathError, TypeError, OverflowError) as error:
+        raise FormError(_NO_FIT) from error
+
+
+def look_up(expression: str, value: Any) -> Any:
+    """Return what a path finds in an answer; None where there is none.
+
+    Raises FormError where the answer has another form, so that nobody knows.
+    """
+    found = search(expression, value)
+    if found is None:
+        check_parents(_compiled(expression).parsed, value)
+    return found
 
 
 def plain(value: Any) -> Any:
-    """Return an SDK's value as JSON data: times as ISO 8601 UTC, bytes as base64 text."""
+    """Return an SDK's value as JSON data: times as ISO 8601 UTC, bytes as base64 text.
+
+    What evidence cannot hold is made into what it can (`evidence.storable`).
+    """
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items() if key != "ResponseMetadata"}
+        members = ((key, plain(item)) for key, item in value.items() if key != "ResponseMetadata")
+        return {whole_text(key): item for key, item in members}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, datetime.datetime):
         return _iso(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    return value
+    return storable_scalar(value)
 
 
 def absent_facet(facet: FacetSpec) -> dict[str, Any]:
@@ -66,7 +91,7 @@ def absent_facet(facet: FacetSpec) -> dict[str, Any]:
 
 
 def observed_facet(facet: FacetSpec, answer: Any) -> dict[str, Any]:
-    """Return the facet of `answer` (plain JSON data)."""
+    """Return the facet of `answer` (plain JSON data). Raises FormError."""
     return _struct(facet.fields, answer)
 
 
@@ -75,7 +100,7 @@ def _struct(fields: Mapping[str, FieldSpec], value: Any) -> dict[str, Any]:
 
 
 def _field(field: FieldSpec, value: Any) -> Any:
-    found = search(field.path, value)
+    found = look_up(field.path, value)
     if found is None:
         return field.absent
     if field.type == "list":
@@ -110,7 +135,8 @@ def _scalar(kind: str, decode: str | None, value: Any) -> Any:
     if decode is not None:
         value = _decoded(decode, value)
     if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        held = storable_scalar(value)
+        return float(held) if isinstance(held, int) else held
     if kind == "timestamp" and isinstance(value, str):
         return _timestamp_text(value)
     return value

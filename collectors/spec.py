@@ -123,6 +123,13 @@ class ResourceTypeSpec(Protocol):
         """Where the tags are."""
 
     @property
+    def essential_member(self) -> str | None:
+        """The member of an answer that its provider keeps a resource's own state in, if any.
+
+        An answer without it tells nothing of that state: nothing may be taken for absent.
+        """
+
+    @property
     def facets(self) -> Mapping[str, FacetSpec]:
         """The facets by name."""
 

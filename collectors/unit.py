@@ -17,14 +17,12 @@ import orjson
 
 from collectors.answers import Answer, Caller, Handler
 from collectors.enriching import Enriched, Enricher
-from collectors.fields import FacetSpec
 from collectors.listing import Keep, Listed, Lister
-from collectors.place import Place, identifier
+from collectors.place import Place
+from collectors.rows import RowShaper, Shaped
 from collectors.seen import SeenRows
-from collectors.shape import absent_facet, observed_facet, search, tags_of
 from collectors.spec import ResourceTypeSpec
 from evidence.outcome import Gap, Outcome
-from evidence.typing_rows import RowValidator
 from evidence.units import UnitKey, UnitRecord
 
 _IN_FLIGHT = 256
@@ -109,7 +107,7 @@ class UnitCollector:
         self._lister = Lister(spec, place, caller, self._keep_listing, handler)
         self._enricher = Enricher(spec, place, caller)
         self._key, self._writer = writer.key, writer
-        self._validator = RowValidator(spec.table_schema())
+        self._shaper = RowShaper(spec, writer.key, place.account)
         self._tally = _Tally()
         self._kept: dict[bytes, str] = {}
         self._seen = SeenRows()
@@ -213,20 +211,11 @@ class UnitCollector:
         for answer in done.answers.values():
             if answer.lines:
                 self._tally.count(answer)
-        row = self._identity(done)
-        row["tags"] = self._tags(answers)
-        for name, facet in self._spec.facets.items():
-            row[name] = self._facet(name, facet, answers, row["errors"])
-            sources = [ref for source in facet.sources for ref in references[source]]
-            row["captures"][name] = list(dict.fromkeys(sources))
-        if self._spec.tags:
-            row["captures"]["tags"] = references[self._spec.tags.source]
-            tag_answer = answers[self._spec.tags.source]
-            if not tag_answer.outcome.observed:
-                row["errors"]["tags"] = _why(tag_answer)
-        if self._is_new(row):
-            self._note_gaps(row, done, references)
-            self._writer.write_row(row)
+        scope = self._enricher.scope(done.listed.item, done.answers)
+        shaped = self._shaper.shape(scope, answers, references)
+        if self._is_new(shaped.row):
+            self._note_gaps(shaped, done, references)
+            self._writer.write_row(shaped.row)
             self._tally.resources += 1
 
     def _references(self, done: Enriched) -> dict[str, list[str]]:
@@ -258,61 +247,12 @@ class UnitCollector:
             self._tally.gaps.append(self._gap("list", Outcome.ERROR.value, what, **more))
         return False
 
-    def _identity(self, done: Enriched) -> dict[str, Any]:
-        scope = self._enricher.scope(done.listed.item, done.answers)
-        region = self._key.region
-        if self._spec.region is not None:
-            region = search(self._spec.region, scope) or region
-        resource_id = identifier(self._spec.id, scope)
-        name = search(self._spec.name, scope) if self._spec.name else None
-        return {
-            "provider": self._key.provider,
-            "account": self._place.account,
-            "region": region,
-            "id": resource_id,
-            "name": str(name) if name is not None else resource_id,
-            "tags": None,
-            "errors": {},
-            "captures": {},
-        }
-
-    def _tags(self, answers: dict[str, Answer]) -> dict[str, str] | None:
-        spec = self._spec.tags
-        if spec is None:
-            return None
-        answer = answers[spec.source]
-        if answer.outcome is Outcome.ABSENT:
-            return {}
-        if answer.outcome is not Outcome.OK:
-            return None
-        found = search(spec.path, answer.data)
-        tags = {} if found is None else tags_of(found)
-        return tags if isinstance(tags, dict) else None
-
-    def _facet(
-        self, name: str, facet: FacetSpec, answers: dict[str, Answer], errors: dict[str, str]
-    ) -> dict[str, Any] | None:
-        sources = [answers[source] for source in facet.sources]
-        unobserved = next((answer for answer in sources if not answer.outcome.observed), None)
-        if unobserved is not None:
-            errors[name] = _why(unobserved)
-            return None
-        if all(answer.outcome is Outcome.ABSENT for answer in sources):
-            return absent_facet(facet)
-        if len(sources) == 1:
-            return observed_facet(facet, sources[0].data)
-        data = {source: answers[source].data for source in facet.sources}
-        return observed_facet(facet, data)
-
-    def _note_gaps(
-        self, row: dict[str, Any], done: Enriched, references: dict[str, list[str]]
-    ) -> None:
-        refused = self._validator.clean(row)
-        for item in refused:
-            sources = self._spec.facets[item.facet].sources
+    def _note_gaps(self, shaped: Shaped, done: Enriched, references: dict[str, list[str]]) -> None:
+        row = shaped.row
+        for item in shaped.refused:
             self._tally.gaps.append(
                 self._gap(
-                    ",".join(sources),
+                    ",".join(item.sources),
                     Outcome.ERROR.value,
                     item.detail,
                     resource_id=row["id"],
@@ -337,7 +277,3 @@ class UnitCollector:
 
     def _facets_of(self, source: str) -> list[str]:
         return [name for name, facet in self._spec.facets.items() if source in facet.sources]
-
-
-def _why(answer: Answer) -> str:
-    return f"{answer.outcome.value}: {answer.operation} {answer.detail}".strip()

@@ -14,7 +14,9 @@ from typing import Any
 
 import orjson
 
-_LARGEST_INTEGER = 2**53 - 1
+LARGEST_INTEGER = 2**53 - 1
+"""Beyond it others round."""
+
 _LAST_BASIC = "\uffff"
 
 
@@ -75,7 +77,7 @@ def _check_scalar(value: Any) -> None:
         raise TypeError("a float has no place in canonical evidence: write it as text")
     if not isinstance(value, int):
         raise TypeError(f"{type(value).__name__} is not JSON")
-    if abs(value) > _LARGEST_INTEGER:
+    if abs(value) > LARGEST_INTEGER:
         raise TypeError("an integer beyond 2**53 is rounded by others: write it as text")
 
 

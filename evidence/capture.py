@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evidence.canonical import canonical_json, canonical_text, sha256_hex
+from evidence.canonical import LARGEST_INTEGER, canonical_json, canonical_text, sha256_hex
+from evidence.storable import whole_text
 
 PROTOBUF = "JSON of a protobuf message"
 """How `body_is` begins where the body is not what came over the wire, but says the same in JSON."""
@@ -111,15 +112,21 @@ def _body(received: bytes, redacted: str | None) -> tuple[str, str]:
 
 
 def parameters_text(parameters: Mapping[str, Any]) -> str:
-    """Return request parameters as canonical JSON text; other values become their text."""
+    """Return request parameters as canonical JSON text; other values become their text.
+
+    So do whole numbers that canonical JSON refuses.
+    """
     return canonical_text(_plain(parameters))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {whole_text(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str):
+        return whole_text(value)
+    if value is None or isinstance(value, bool):
         return value
-    return str(value)
+    is_exact = isinstance(value, int) and abs(value) <= LARGEST_INTEGER
+    return value if is_exact else str(value)

@@ -21,6 +21,7 @@ from typing import Any
 from evidence.capture import Redaction
 from evidence.secret_names import Strength, names_a_secret, strength_of
 from evidence.secret_text import DEEPEST, SHORTEST, may_hold_secrets, secrets_in
+from evidence.storable import whole_text
 
 Step = str
 """One step of a declared path: a key, `[]` for every element, `*` for every value, `**` for any
@@ -227,9 +228,8 @@ def _json_like(text: str, value: Any) -> str:
     """Return `value` as JSON, spaced as `text` is."""
     separators = (", ", ": ") if '": ' in text else (",", ":")
     begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
-    return (
-        f"{text[:begin]}{json.dumps(value, ensure_ascii=False, separators=separators)}{text[end:]}"
-    )
+    written = json.dumps(value, ensure_ascii=False, separators=separators)
+    return f"{text[:begin]}{whole_text(written)}{text[end:]}"
 
 
 _harmless: set[str] = set()

@@ -8,19 +8,22 @@ the path: a wrong type is never half believed.
 from __future__ import annotations
 
 import datetime
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 
 from evidence.schema import POLICY_STATEMENT, Facet, Field, TableSchema
+from evidence.storable import is_storable
 
 _BIGINT = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_FINITE = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 _SCALARS: dict[str, Any] = {
     "text": str,
     "boolean": bool,
     "integer": _BIGINT,
-    "number": float,
+    "number": _FINITE,
     "timestamp": Annotated[datetime.datetime, msgspec.Meta(tz=False)],
 }
 """A timestamp is UTC without a zone: DuckDB's cast would drop an offset."""
@@ -51,14 +54,20 @@ class RowValidator:
             value = row.get(name)
             if value is None:
                 continue
-            try:
-                msgspec.convert(value, expected, strict=True)
-            except msgspec.ValidationError as error:
+            why = _why_refused(value, expected)
+            if why:
                 row[name] = None
-                detail = f"bad_type: {error}"
-                row["errors"][name] = detail
+                row["errors"][name] = detail = f"bad_type: {why}"
                 refused.append(BadType(str(row["id"]), name, detail))
         return refused
+
+
+def _why_refused(value: Any, expected: Any) -> str:
+    try:
+        msgspec.convert(value, expected, strict=True)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return "" if is_storable(value) else "a text holds half a character"
 
 
 def _facet_type(facet: Facet) -> Any:

@@ -5,8 +5,10 @@ The PDF pack and the HTML site are two faces of this view, so they cannot disagr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from controls.assessment import Assessment, Finding
@@ -14,6 +16,7 @@ from controls.models import Check, Framework, ManualEvidence, Requirement
 from evidence.outcome import Gap
 from evidence.snapshot import Snapshot
 from evidence.units import ALL_RESOURCES, UnitRecord
+from reports.accounts import CLOUDS, Account, accounts_of
 
 STATUS_ORDER = ("not_satisfied", "not_evidenced", "satisfied", "not_applicable")
 """Requirement statuses in the order in which reports list them: what needs a person first."""
@@ -98,10 +101,15 @@ class ReportView:
         """How many API calls were made."""
         return sum(sum(unit.calls.values()) for unit in self.units)
 
+    @cached_property
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts that were in scope, by cloud, kind and name."""
+        return accounts_of(self.snapshot.predicate["intent"], self.units)
+
     @property
-    def accounts(self) -> list[str]:
-        """The accounts that were in scope, sorted."""
-        return sorted({unit.key.account for unit in self.units})
+    def kinds_of_accounts(self) -> dict[str, int]:
+        """How many accounts there are of each kind, such as `AWS account`."""
+        return dict(Counter(account.kind for account in self.accounts))
 
     @property
     def regions(self) -> list[str]:
@@ -126,15 +134,15 @@ class ReportView:
         return {kind: number for kind, number in sorted(found.items()) if number}
 
     @property
+    def clouds_without_regions(self) -> list[str]:
+        """The clouds whose resources were read in all regions at once, as people call them."""
+        regional = {unit.key.provider for unit in self.units if unit.key.region != "global"}
+        return [CLOUDS.get(n, n) for n in sorted({a.provider for a in self.accounts} - regional)]
+
+    @cached_property
     def account_names(self) -> dict[str, str]:
         """Account id -> the name that the configuration gives it."""
-        scope: dict[str, Any] = self.snapshot.predicate["intent"].get("scope", {})
-        accounts = scope.get("accounts", [])
-        for tenant in scope.get("azure", {}).get("tenants", []):
-            accounts = [*accounts, tenant, *tenant["subscriptions"]]
-        for item in scope.get("gcp", {}).get("scopes", []):
-            accounts = [*accounts, *item["projects"]]
-        return {item["id"]: item.get("name", "") for item in accounts if item.get("id")}
+        return {account.id: account.name for account in self.accounts}
 
 
 def sum_counts(counts: Any) -> dict[str, int]:

@@ -13,7 +13,7 @@ from collectors.azure.clouds import AzureSettings
 from collectors.azure.errors import NotReadOnlyError
 from collectors.azure.exchange import Reply, Request, reply_of
 from collectors.azure.outcomes import classify, detail_of
-from collectors.azure.quota import REMAINING, RESETS_AFTER, QueryQuota
+from collectors.azure.quota import READS_LEFT, REMAINING, RESETS_AFTER, QueryQuota, ReadQuota
 from collectors.azure.spec import AzureResourceType, ListCall
 from collectors.seen import SeenRows
 from evidence.outcome import Outcome
@@ -64,7 +64,12 @@ def test_the_action_is_read_off_the_path(path: str, base: str, action: str) -> N
         (403, "AuthorizationFailed", "", Outcome.DENIED),
         (403, "Authorization_RequestDenied", "Insufficient privileges", Outcome.DENIED),
         (403, "HTTP 403", "", Outcome.DENIED),
+        (403, "Authentication_MSGraphPermissionMissing", "", Outcome.DENIED),
+        (403, "AuthorizationFailed", "no right over '/vaults/premium-licences'", Outcome.DENIED),
         (409, "MissingSubscriptionRegistration", "", Outcome.NOT_ENABLED),
+        (400, "SubscriptionNotRegistered", "", Outcome.NOT_ENABLED),
+        (404, "ResourceProviderNotRegistered", "", Outcome.NOT_ENABLED),
+        (404, "InvalidResourceNamespace", "", Outcome.NOT_ENABLED),
         (403, "Forbidden", "Your tenant is not licensed for this feature.", Outcome.NOT_ENABLED),
         (400, "AadPremiumLicenseRequired", "", Outcome.NOT_ENABLED),
         (429, "HTTP 429", "", Outcome.THROTTLED),
@@ -94,9 +99,25 @@ def test_declared_codes_come_first_in_any_case_and_at_any_depth() -> None:
         (b'{"odata.error": {}}', "HTTP 500", '{"odata.error": {}}'),
         (b'{"error": {"code": "A", "message": {"lang": "en", "value": "b"}}}', "A", "b"),
         (b'{"error": "invalid_grant", "error_description": "b"}', "invalid_grant", "b"),
-        (b"<html>gone</html>", "HTTP 500", "<html>gone</html>"),
-        (b"", "HTTP 500", ""),
+        (b'{"odata.error": {"code": "A", "message": {"lang": "en", "value": "b"}}}', "A", "b"),
+        (b'{"Code": "A", "Message": "b", "Target": null}', "A", "b"),
+        (b'{"Error": {"Code": "A", "Message": "b"}}', "A", "b"),
+        (b'{"errorCode": "A", "message": "b"}', "A", "b"),
+        (b'{"error": {"code": 4031, "message": "b"}}', "4031", "b"),
+        (b'{"error": {"code": "", "message": "b"}}', "HTTP 500", "b"),
+        (b'{"error": "It went wrong."}', "HTTP 500", "It went wrong."),
+        (b'{"statusCode": 500, "message": "b"}', "HTTP 500", "b"),
+        (b'{"error": ["a"]}', "HTTP 500", '{"error": ["a"]}'),
+        (b"<html>gone</html>", "HTTP 500", "a web page: gone"),
+        (
+            b"<!DOCTYPE html><html><head><title>403 &ndash; No\n way</title></head>"
+            b"<style>p {}</style><body><p>long</p></body></html>",
+            "HTTP 500",
+            "a web page: 403 \N{EN DASH} No way",
+        ),
+        (b"", "HTTP 500", "the answer is empty"),
         (b"[]", "HTTP 500", "[]"),
+        (b"\xff\xfe", "HTTP 500", "\ufffd\ufffd"),
     ],
 )
 def test_errors_of_every_form_are_read(body: bytes, code: str, message: str) -> None:
@@ -104,10 +125,62 @@ def test_errors_of_every_form_are_read(body: bytes, code: str, message: str) -> 
     assert (reply.code, reply.message, reply.retry_after, reply.ok) == (code, message, 0.0, False)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "message", "needs"),
+    [
+        (
+            409,
+            "MissingSubscriptionRegistration",
+            "The subscription is not registered to use namespace 'Microsoft.Cdn'.",
+            "the resource provider Microsoft.Cdn, which is not registered",
+        ),
+        (
+            404,
+            "Subscription Not Registered",
+            "Please register in order to view your security status.",
+            "the resource provider Microsoft.Security, which is not registered",
+        ),
+        (403, "Forbidden", "The tenant is not licensed.", "a licence that the tenant has not"),
+        (403, "Authorization_RequestDenied", "Insufficient privileges", "Microsoft.Security/x"),
+        (403, "HTTP 403", "the answer is empty", "Microsoft.Security/x"),
+    ],
+)
+def test_what_is_missing_is_named(status: int, code: str, message: str, needs: str) -> None:
+    reply = Reply(status, None, (code,), message)
+    said = detail_of(reply, classify(reply), "Microsoft.Security/x/read")
+    assert said.startswith(f"{code}: {message} (needs {needs}")
+
+
+@pytest.mark.parametrize(
+    ("body", "data"),
+    [
+        (b'{"a": 9223372036854775807}', {"a": 9223372036854775807}),
+        (b'{"a": 1000000000000000000000000000000}', {"a": 1e30}),
+        (b'{"a": -9223372036854775809, "b": "\\ud800"}', {"a": -9223372036854775808.0, "b": "?"}),
+        (b'{"a": "x\\ud83dy", "\\ud800": 1}', {"a": "x?y", "?": 1}),
+        (b'{"a": "\\ud83d\\ude00"}', {"a": "\N{GRINNING FACE}"}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'{"a": NaN}', {"a": "NaN"}),
+    ],
+)
+def test_what_tables_cannot_hold_is_made_into_what_they_can(body: bytes, data: Any) -> None:
+    import orjson
+
+    reply = reply_of(200, {}, body)
+    assert reply.data == data
+    assert type(reply.data["a"]) is type(data["a"])
+    orjson.dumps(reply.data)
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"a"', b"[" * 100_000, b"null", b""])
+def test_what_is_no_answer_is_none(body: bytes) -> None:
+    assert reply_of(200, {}, body).code == "InvalidAnswer"
+
+
 def test_a_success_that_is_no_json_is_an_error() -> None:
     reply = reply_of(200, {}, b"<html>login</html>")
     assert classify(reply) is Outcome.ERROR
-    assert detail_of(reply, Outcome.ERROR, "x") == "InvalidAnswer: <html>login</html>"
+    assert detail_of(reply, Outcome.ERROR, "x") == "InvalidAnswer: a web page: login"
 
 
 def test_links_are_followed_as_written_and_never_to_another_host() -> None:
@@ -148,6 +221,47 @@ def test_a_quota_that_is_not_said_is_none() -> None:
     for headers in ({}, {REMAINING: "many", RESETS_AFTER: "later"}):
         quota.acquire()
         quota.answered(headers)
+
+
+def test_reads_are_waited_for_before_they_are_refused() -> None:
+    now, slept = [100.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    quota = ReadQuota(clock=lambda: now[0], sleep=sleep)
+    for _ in range(3):
+        quota.acquire()
+    assert slept == [], "nothing is said yet"
+    quota.answered({READS_LEFT[0]: "7"})  # two are under way: five are left
+    quota.acquire()
+    quota.acquire()
+    assert slept == []
+    quota.acquire()
+    assert slept == [pytest.approx(1 / 25)], "three stay in the bucket, and 25 a second come back"
+    now[0] += 10
+    for _ in range(100):
+        quota.acquire()
+    assert len(slept) == 1
+
+
+def test_the_least_of_what_is_left_counts_and_nonsense_does_not() -> None:
+    slept: list[float] = []
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    quota = ReadQuota(clock=lambda: now[0], sleep=sleep)
+    for headers in ({}, {READS_LEFT[0]: "many"}, {READS_LEFT[2]: "-1"}):
+        quota.acquire()
+        quota.answered(headers)
+    quota.acquire()
+    quota.answered({READS_LEFT[0]: "11999", READS_LEFT[1]: "3"})
+    quota.acquire()
+    assert slept == [pytest.approx(1 / 25)]
 
 
 def test_the_query_is_ordered() -> None:
@@ -287,8 +401,12 @@ def test_a_write_is_refused_before_it_is_sent_and_recorded(
         ("default", {"AZURE_CLIENT_SECRET": "s"}, "ClientSecretCredential"),
         ("environment", {"AZURE_CLIENT_SECRET": "s"}, "ClientSecretCredential"),
         ("client_secret", {"AZURE_CLIENT_SECRET": "s"}, "ClientSecretCredential"),
-        ("default", {"AZURE_FEDERATED_TOKEN_FILE": "token"}, "WorkloadIdentityCredential"),
-        ("workload_identity", {"AZURE_FEDERATED_TOKEN_FILE": "t"}, "WorkloadIdentityCredential"),
+        ("default", {"AZURE_FEDERATED_TOKEN_FILE": __file__}, "WorkloadIdentityCredential"),
+        (
+            "workload_identity",
+            {"AZURE_FEDERATED_TOKEN_FILE": __file__},
+            "WorkloadIdentityCredential",
+        ),
         ("managed_identity", {}, "ManagedIdentityCredential"),
         ("cli", {}, "AzureCliCredential"),
         ("default", {}, "ChainedTokenCredential"),
@@ -332,6 +450,51 @@ def test_a_ca_file_is_trusted_besides_the_usual_ones(
     assert found.startswith(Path(certifi.where()).read_text())
     with pytest.raises(UsageError, match="cannot be read"):
         bundle_with(str(tmp_path / "missing.pem"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        "{}",
+        '{"value": null}',
+        '{"value": 7}',
+        '{"value": {"a": 1}}',
+        '{"value": [], "nextLink": 7}',
+        '{"value": [], "nextLink": "https://["}',
+        '{"value": [], "nextLink": "https://x/subscriptions?api-version=2022-12-01"}',
+    ],
+)
+def test_subscriptions_that_are_no_whole_list_open_nothing(
+    monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    from collectors.azure.errors import AzureUnreachableError
+
+    opened = opened_with(monkeypatch, body.encode())
+    assert isinstance(opened.failure, AzureUnreachableError)
+    assert "not a whole list" in opened.failure.what
+
+
+def test_subscriptions_of_another_form_are_still_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"""{"value": [null, 7, {}, {"id": null}, {"id": "/subscriptions/AB-1", "new": {}},
+        {"subscriptionId": "AB-2", "state": "WARNED", "displayName": 7, "tenantId": null},
+        {"subscriptionId": "ab-3", "state": "Deleted"}], "nextLink": ""}"""
+    opened = opened_with(monkeypatch, body)
+    assert opened.failure is None
+    assert [item.id for item in opened.subscriptions] == ["ab-1", "ab-2", "ab-3"]
+    assert opened.readable == ("ab-1", "ab-2")
+
+
+def opened_with(monkeypatch: pytest.MonkeyPatch, body: bytes) -> Any:
+    """What comes of a tenant whose subscriptions are answered so."""
+    from collectors.azure import opening
+    from collectors.azure.session import TenantSession, TenantTarget
+
+    monkeypatch.setenv("AZURE_CLIENT_ID", "c")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "s")
+    monkeypatch.setattr(TenantSession, "send", lambda *_: reply_of(200, {}, body))
+    target = TenantTarget(id="aaaaaaaa-0000-4000-8000-000000000001")
+    return opening.open_tenant(target, AzureSettings())
 
 
 def test_missing_libraries_name_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

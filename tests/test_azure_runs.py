@@ -27,6 +27,7 @@ from support_cli import auditpack, started
 
 from auditpack.collecting import collect_snapshot
 from auditpack.demo.azure.server import FakeAzure
+from evidence.segments import read_lines
 from evidence.snapshot import Snapshot
 from evidence.tables import write_table
 
@@ -123,6 +124,29 @@ def test_endpoints_may_come_from_the_environment(fake: FakeAzure, tmp_path: Path
     )
     assert said.code == 0, said.err
     assert said.json["resources"] == 2
+
+
+def test_reads_slow_down_before_azure_refuses_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_ID", "11111111-1111-4111-8111-111111111111")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", SECRET)
+    with FakeAzure(small_estate(accounts=45)) as fake:
+        fake.limit_reads(60)
+        context = context_in(tmp_path, fake, types=("azure_small_storage",))
+        snapshot = snapshot_of(context, collect_snapshot(context))
+        reads = [path for method, path, _ in fake.requests if method == "GET"]
+    assert snapshot.gaps == ()
+    lines = [
+        json.loads(line)
+        for unit in snapshot.units
+        for line in read_lines(snapshot.segment(unit.key.path))
+    ]
+    refused = [line for line in lines if line["status"] != 200]
+    assert len(reads) == 1 + 2 * 45 * 2 + len(refused)
+    assert len(refused) <= 9, "a few that were under way; without the quota it is dozens"
+    left = "x-ms-ratelimit-remaining-subscription-reads"
+    assert min(int(line["headers"].get(left, "60")) for line in lines) < 10
 
 
 def test_wrong_credentials_are_said_to_be_wrong(

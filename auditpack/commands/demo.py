@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,20 +15,9 @@ from auditpack.config import CONFIG_NAME, OWN_FOLDER
 from auditpack.console import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from auditpack.demo.estate import Estate
-    from auditpack.demo.seed import SeedSummary
-
-_FOREIGN_VARIABLES = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-)
+    from auditpack.demo.clouds import RunningCloud
 
 
 @click.command()
@@ -41,47 +32,47 @@ _FOREIGN_VARIABLES = (
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more; show a traceback on errors.")
 def demo(output: Path, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Run everything on an invented company: two AWS accounts on a server on this machine.
+    """Run everything on an invented company: its AWS and its Azure, on servers on this machine.
 
-    Starts a moto server on a loopback port, seeds the estate, and then runs the same collect,
-    evaluate, pack and site that run against AWS. Works offline; the server is stopped at the end.
-    A second run in the same folder adds a second snapshot.
+    Starts a stand-in for each cloud on a loopback port, with the company's things in it, and then
+    runs the same collect, evaluate, pack and site that run against the real ones. Works offline;
+    the servers are stopped at the end. A second run in the same folder adds a second snapshot.
     """
     from auditpack.demo.estate import load_estate
-    from auditpack.demo.seed import seed
-    from auditpack.demo.server import MotoServer
 
     out = Output(as_json, quiet, verbose)
-    estate = load_estate()
-    out.remark("Starting a moto server on this machine ...")
-    with MotoServer() as server:
-        out.remark(f"Seeding the estate of {estate.company} ...")
-        summary = seed(server.endpoint_url, estate)
-        out.remark(f"{summary.total} things made in {summary.seconds:.1f} s")
-        with _only_the_demo(server.endpoint_url, summary):
-            _run(out, output, estate, summary)
+    company = load_estate().company
+    with _running(out, company) as clouds, _only_the_demo(clouds):
+        _run(out, output, company, clouds)
 
 
 @contextmanager
-def _only_the_demo(endpoint_url: str, summary: SeedSummary) -> Iterator[None]:
-    """Point the SDK's environment at the demo and nothing else, for as long as the block runs."""
-    first = next(iter(summary.access.values()))
-    wanted = {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": first.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": first.secret_access_key,
-        "AWS_SESSION_TOKEN": first.session_token,
-        "AWS_DEFAULT_REGION": summary.regions[0],
-        "AWS_REGION": summary.regions[0],
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1",
-    }
+def _running(out: Output, company: str) -> Iterator[list[RunningCloud]]:
+    """Start all clouds at once; stop them when the block ends."""
+    from auditpack.demo.clouds import demo_clouds
+
+    began, known = time.monotonic(), demo_clouds()
+    names = " and ".join(cloud.name for cloud in known)
+    out.remark(f"Starting {names} of {company} on this machine ...")
+    with ExitStack() as stack:
+        with ThreadPoolExecutor(len(known)) as threads:
+            starting = [threads.submit(stack.enter_context, cloud.running()) for cloud in known]
+        clouds = [start.result() for start in starting]
+        for cloud, running in zip(known, clouds, strict=True):
+            out.remark(f"{cloud.name}: {running.said}")
+        out.remark(f"Ready in {time.monotonic() - began:.1f} s")
+        yield clouds
+
+
+@contextmanager
+def _only_the_demo(clouds: Sequence[RunningCloud]) -> Iterator[None]:
+    """Point the SDKs' environment at the demo and nothing else, for as long as the block runs."""
     before = dict(os.environ)
-    os.environ.update(wanted)
-    for name in _FOREIGN_VARIABLES:
-        os.environ.pop(name, None)
+    os.environ["NO_PROXY"] = "127.0.0.1"
+    for cloud in clouds:
+        os.environ.update(cloud.variables)
+        for name in cloud.unset:
+            os.environ.pop(name, None)
     try:
         yield
     finally:
@@ -89,7 +80,7 @@ def _only_the_demo(endpoint_url: str, summary: SeedSummary) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> None:
+def _run(out: Output, folder: Path, company: str, clouds: Sequence[RunningCloud]) -> None:
     from auditpack.collecting import collect_snapshot
     from auditpack.commands.evaluate import assess_snapshot, show_assessment
     from auditpack.commands.pack import write_pack
@@ -97,7 +88,7 @@ def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> Non
     from auditpack.config import load_config
     from auditpack.options import Context
 
-    config_file = _configure(folder, estate, summary)
+    config_file = _configure(folder, company, clouds)
     speaking = Output(quiet=out.quiet or out.as_json, verbose=out.verbose)
     context = Context(load_config(config_file), config_file, speaking)
     collected = collect_snapshot(context)
@@ -132,7 +123,7 @@ def _run(out: Output, folder: Path, estate: Estate, summary: SeedSummary) -> Non
     )
 
 
-def _configure(folder: Path, estate: Estate, summary: SeedSummary) -> Path:
+def _configure(folder: Path, company: str, clouds: Sequence[RunningCloud]) -> Path:
     """Write the demo's configuration and key, unless an earlier demo made them here."""
     import datetime
 
@@ -149,29 +140,14 @@ def _configure(folder: Path, estate: Estate, summary: SeedSummary) -> Path:
             where=str(folder),
             mend="Name another folder with --output.",
         )
-    document = {
-        "organisation": estate.company,
-        "store": "store",
-        "aws": {
-            "regions": list(summary.regions),
-            "accounts": [_account(estate, item, summary) for item in summary.access],
-            "max_attempts": 3,
-        },
-    }
+    sections = {cloud.provider: dict(cloud.section) for cloud in clouds}
+    document = {"organisation": company, "store": "store", **sections}
     folder.mkdir(parents=True, exist_ok=True)
     text = "# Made by `auditpack demo`.\n" + yaml.safe_dump(document, sort_keys=False)
     write_atomically(config_file, text.encode())
     (folder / OWN_FOLDER).mkdir(exist_ok=True)
     if not (folder / "keys" / "signing-key.pem").exists():
-        key = make_signing_key(estate.company, datetime.datetime.now(datetime.UTC))
+        key = make_signing_key(company, datetime.datetime.now(datetime.UTC))
         keys = folder / "keys"
         save_signing_key(key, keys / "signing-key.pem", keys / "signing-certificate.pem", "")
     return config_file
-
-
-def _account(estate: Estate, account_id: str, summary: SeedSummary) -> dict[str, str]:
-    """The first account is read with the environment's credentials, the others through a role."""
-    name = next(account.name for account in estate.accounts if account.id == account_id)
-    if account_id == next(iter(summary.access)):
-        return {"id": account_id, "name": name}
-    return {"id": account_id, "name": name, "role_arn": summary.access[account_id].role_arn}

@@ -14,7 +14,7 @@ _TEMPLATE = """\
 # auditpack configuration. Flags and AUDITPACK_* variables override it.
 organisation: {organisation}
 store: store                      # where evidence is kept
-frameworks: [soc2, cis_aws_7.0]   # `auditpack list frameworks` names them all
+# frameworks: [soc2, cis_aws_7.0]   # default: those that say anything of the clouds that were read
 owner_tags: [Owner, owner, Team, team]   # which tag says who owns a resource, first that is there
 # period: {{from: 2026-10-01, to: 2026-12-31}}   # default: the quarter that the snapshot lies in
 aws:
@@ -24,6 +24,10 @@ aws:
     # - id: "111122223333"
     #   name: production
     #   role_arn: arn:aws:iam::111122223333:role/auditpack
+# azure:                            # an Entra tenant; `pip install 'auditpack[azure]'`
+#   tenants:
+#     - id: 00000000-0000-0000-0000-000000000000
+#       subscriptions: []           # empty: every subscription that is visible
 signing:
   key: keys/signing-key.pem       # keep it secret; auditors need only the certificate
   certificate: keys/signing-certificate.pem

@@ -1,29 +1,15 @@
-"""Start and stop the demo's cloud: a moto server in a process of its own, on a loopback port."""
+"""Start and stop the demo's AWS: a moto server in a process of its own, on a loopback port."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
-import sys
-import threading
-from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
+from auditpack.demo.child import START_TIMEOUT, Child
 from auditpack.demo.errors import DemoError
 from auditpack.demo.fakecloud import READY_LINE
-
-START_TIMEOUT = 30.0
-"""Seconds that a start may take: it takes half a second, so this is for a very busy machine."""
-
-STOP_TIMEOUT = 3.0
-"""Seconds that the server has to end on its own."""
-
-TAIL_LINES = 15
-"""How much of the server's output an error shows."""
 
 SETTINGS = {
     # Policies such as AdministratorAccess exist in every account, and people attach them.
@@ -43,25 +29,25 @@ class MotoServer:
     """
 
     def __init__(self, *, start_timeout: float = START_TIMEOUT) -> None:
-        self._start_timeout = start_timeout
-        self._process: subprocess.Popen[str] | None = None
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._port = 0
+        script = str(Path(__file__).with_name("fakecloud.py"))
+        self._child = Child(
+            "a local moto server",
+            ["-P", script],  # the script's own folder is not searched for modules
+            server_environment(os.environ),
+            _port_in,
+            start_timeout=start_timeout,
+        )
 
     @property
     def endpoint_url(self) -> str:
         """Where the server answers."""
-        if not self._port:
+        if not self._child.ready:
             raise DemoError("the demo's cloud is not running", mend="use it as `with MotoServer()`")
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._child.ready}"
 
     def __enter__(self) -> MotoServer:
         require_moto()
-        try:
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
+        self._child.start()
         return self
 
     def __exit__(
@@ -70,65 +56,12 @@ class MotoServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop()
+        self._child.stop()
 
-    def _start(self) -> None:
-        script = Path(__file__).with_name("fakecloud.py")
-        self._process = subprocess.Popen(  # noqa: S603 (our own script)
-            # -P: the script's own folder is not searched for modules.
-            [sys.executable, "-P", str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=server_environment(os.environ),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            # A Ctrl-C is for us: the server is stopped by the end of the block.
-            start_new_session=True,
-        )
-        settled = threading.Event()
-        reading = (self._process.stdout, settled)
-        threading.Thread(target=self._listen, args=reading, daemon=True).start()
-        settled.wait(self._start_timeout)
-        if self._port:
-            return
-        what = (
-            "ended while starting"
-            if settled.is_set()
-            else f"not ready in {self._start_timeout:g} s"
-        )
-        raise DemoError(
-            f"the demo's cloud (a local moto server): {what}",
-            where="its last output:\n" + ("\n".join(self._tail) or "(none)"),
-            mend="look at the output above; reinstall with: pip install 'auditpack[demo]'",
-        )
 
-    def _listen(self, output: IO[str], settled: threading.Event) -> None:
-        """Read what the server prints, until it ends: the port first, then complaints."""
-        with output:
-            for line in output:
-                word, _, rest = line.strip().partition(" ")
-                if word == READY_LINE and rest.isdigit():
-                    self._port = int(rest)
-                    settled.set()
-                else:
-                    self._tail.append(line.rstrip())
-        settled.set()
-
-    def _stop(self) -> None:
-        process, self._process, self._port = self._process, None, 0
-        if process is None:
-            return
-        if process.stdin is not None:
-            with suppress(OSError):
-                process.stdin.close()
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _port_in(line: str) -> int | None:
+    word, _, rest = line.partition(" ")
+    return int(rest) if word == READY_LINE and rest.isdigit() else None
 
 
 def require_moto() -> None:

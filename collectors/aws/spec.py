@@ -141,6 +141,11 @@ class AwsResourceType(Strict):
     _facets = field_validator("facets")(check_facet_names)
     _expressions = field_validator("name", "region")(check_jmespath)
 
+    @property
+    def essential_member(self) -> None:
+        """Each API of AWS has members of its own."""
+        return
+
     @model_validator(mode="after")
     def _is_whole(self) -> AwsResourceType:
         if self.handler and self.listing:

@@ -1,6 +1,8 @@
 """Which Azure action (permission) a call needs: read off its path, as Azure itself names them.
 
-An action is `PROVIDER/TYPE[/TYPE...]/read`. Source:
+An action is `PROVIDER/TYPE[/TYPE...]/read`. Where Azure names one otherwise, the type's `actions`
+say so: a custom role with an action that does not exist is refused as a whole. All our calls go to
+the control plane, so none of them is a data action. Source:
 learn.microsoft.com/azure/role-based-access-control/permissions-reference.
 """
 
@@ -66,7 +68,16 @@ def _type_asked_for(call: Call, native_type: str) -> str:
     return native_type[: len(named)] if is_part else named
 
 
+def actions_of(spec: AzureResourceType) -> tuple[str, ...]:
+    """Return the actions that a type's calls need: its own, where it declares them."""
+    if spec.actions:
+        return spec.actions
+    derived = [f"{spec.native_type}/read"] if spec.reread is not None and spec.native_type else []
+    return (*derived, *(action for _, action in actions_by_call(spec)))
+
+
 def needs_of(spec: AzureResourceType) -> dict[int, str]:
     """Return the permission that each call needs, by the identity of the call."""
-    actions = {id(call): action for call, action in actions_by_call(spec)}
+    declared = ", ".join(spec.actions)
+    actions = {id(call): declared or action for call, action in actions_by_call(spec)}
     return {id(call): call.needs_permission or actions.get(id(call), "") for call in spec.calls()}

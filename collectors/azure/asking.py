@@ -91,13 +91,10 @@ class Question:
     not_enabled: tuple[str, ...] = ()
 
     def after(self, data: Any) -> Request | None:
-        """Return the request of the page after `data`."""
-        link = next((data[name] for name in _LINKS if data.get(name)), None) if _is(data) else None
-        return self.request.following(link) if isinstance(link, str) else None
-
-
-def _is(data: Any) -> bool:
-    return isinstance(data, dict)
+        """Return the request of the page after `data`. Raises ValueError where the link is none."""
+        members = data if isinstance(data, dict) else {}
+        link = next((members[name] for name in _LINKS if members.get(name)), None)
+        return None if link is None else self.request.following(str(link))
 
 
 class Asker:
@@ -123,8 +120,7 @@ class Asker:
         if len(pages) == 1:
             return last
         if last.outcome is Outcome.OK:
-            value = [item for page in pages for item in page.data.get("value", [])]
-            last = replace(last, data={**pages[0].data, "value": value})
+            last = _joined(pages)
         lines = tuple(line for page in pages for line in page.lines)
         return replace(last, lines=lines, redactions=sum(page.redactions for page in pages))
 
@@ -149,7 +145,14 @@ class Asker:
             seen.add(asked)
             answer, received = self.once(replace(question, request=request))
             yield answer
-            request = question.after(received) if answer.outcome is Outcome.OK else None
+            if answer.outcome is not Outcome.OK:
+                return
+            try:
+                request = question.after(received)
+            except ValueError:
+                what = "the address of the next page is none"
+                yield Answer(question.operation, Outcome.ERROR, None, what)
+                return
 
     def once(self, question: Question) -> tuple[Answer, Any]:
         """Send one request; return what came of it, and the data before anything was redacted.
@@ -180,3 +183,13 @@ class Asker:
             wait = _FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311
             self._pause(max(reply.retry_after, wait))
         return self._source.ask(question.service, question.operation, question.request)
+
+
+def _joined(pages: Sequence[Answer]) -> Answer:
+    """Return pages of a list as one answer; an error where one of them holds no list."""
+    lists = [page.data.get("value") if isinstance(page.data, dict) else None for page in pages]
+    if not all(isinstance(items, list) for items in lists):
+        what = "a page of the answer holds no list"
+        return replace(pages[-1], outcome=Outcome.ERROR, data=None, detail=what)
+    value = [item for items in lists for item in items or []]
+    return replace(pages[-1], data={**pages[0].data, "value": value})

@@ -18,7 +18,7 @@ import orjson
 
 from collectors.answers import Answer
 from collectors.azure.asking import Asker, Question
-from collectors.azure.exchange import Request, resource_graph_query
+from collectors.azure.exchange import Request, parsed_body, resource_graph_query
 from collectors.azure.spec import RESOURCE_GRAPH, AzureResourceType, ListCall
 from collectors.replaying import with_marks
 from collectors.unit import Writer
@@ -34,6 +34,9 @@ SUFFIX = ".resource_graph"
 
 _MOST_SUBSCRIPTIONS = 1000
 """Subscriptions that one query may name."""
+
+_NOBODY = "?"
+"""Stands for the owner of a row that names none: every subscription misses something then."""
 
 _MOST_CITED = 25
 """Pages that a subscription without rows cites: all up to so many, else the first and the last."""
@@ -151,6 +154,11 @@ class _Index:
     pages: tuple[int, ...]
     by_subscription: dict[str, tuple[int, ...]]
 
+    def lines_of(self, subscription: str) -> tuple[int, ...]:
+        """Return the pages with rows of a subscription, or with rows that do not say whose."""
+        mine = self.by_subscription.get(subscription, ())
+        return tuple(sorted({*mine, *self.by_subscription.get(_NOBODY, ())}))
+
 
 class BulkRows:
     """The rows of one type, read from the committed pages. Safe to share between threads.
@@ -183,7 +191,7 @@ class BulkRows:
         index = self._index()
         lines = index.pages
         if subscription is not None:
-            lines = index.by_subscription.get(subscription, ())
+            lines = index.lines_of(subscription)
         if not lines:
             few = (
                 index.pages
@@ -239,11 +247,21 @@ class BulkRows:
 
 
 def _subscriptions_of(rows: list[Any]) -> set[str]:
-    return {subscription_of(row) for row in rows}
+    return {_owner_of(row) for row in rows}
 
 
 def _rows_in(subscription: str | None, rows: list[Any]) -> list[Any]:
-    return [row for row in rows if subscription in (None, subscription_of(row))]
+    if subscription is None:
+        return rows
+    return [row for row in rows if _owner_of(row) in (subscription, _NOBODY)]
+
+
+def _owner_of(row: Any) -> str:
+    """Return the subscription of a row; what has no id either is nobody's."""
+    if not isinstance(row, dict):
+        return _NOBODY
+    named = isinstance(row.get("id"), str) and row["id"]
+    return subscription_of(row) or ("" if named else _NOBODY)
 
 
 def _cited(
@@ -263,11 +281,11 @@ def _rows_of(capture: dict[str, Any]) -> list[Any] | None:
     if capture["status"] != 200 or capture["body_is"].endswith("base64"):
         return None
     try:
-        body = orjson.loads(capture["body"])
+        body = parsed_body(capture["body"].encode())
     except ValueError:
         return None
     rows = body.get("data") if isinstance(body, dict) else None
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
+    return rows if isinstance(rows, list) else None
 
 
 def subscription_of(row: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from collectors.azure.clouds import AzureSettings
@@ -100,6 +101,9 @@ def _environment(target: CredentialTarget, tenant_id: str, settings: AzureSettin
 def _workload(target: CredentialTarget, tenant_id: str, settings: AzureSettings) -> Any:
     from azure.identity import WorkloadIdentityCredential
 
+    token_file = _variable("AZURE_FEDERATED_TOKEN_FILE")
+    if token_file:
+        Path(token_file).read_bytes()  # what is not there is said now, as the credential's fault
     return WorkloadIdentityCredential(
         tenant_id=tenant_id, client_id=_client_id(target), **_options(settings)
     )
@@ -125,31 +129,10 @@ def _default(target: CredentialTarget, tenant_id: str, settings: AzureSettings) 
         return _workload(target, tenant_id, settings)
     from azure.identity import ChainedTokenCredential
 
-    # Where there is no managed identity, its endpoint is probed for a moment and passed over.
-    managed = _managed_if_any(target)
+    # In a chain the endpoint of managed identities is probed for a moment, and passed over where
+    # there is none. DefaultAzureCredential would do as much, but it ends a chain when it fails.
+    managed = _managed(target, tenant_id, settings)
     return ChainedTokenCredential(managed, _command_line(target, tenant_id, settings))
-
-
-def _managed_if_any(target: CredentialTarget) -> Any:
-    """A managed identity, or nothing where its endpoint does not answer: DefaultAzureCredential's.
-
-    Only it probes the endpoint before it waits for it; its other members are left out, since they
-    take logins of people's editors and browsers.
-    """
-    from azure.identity import DefaultAzureCredential
-
-    return DefaultAzureCredential(
-        managed_identity_client_id=_client_id(target) or None,
-        exclude_environment_credential=True,
-        exclude_workload_identity_credential=True,
-        exclude_shared_token_cache_credential=True,
-        exclude_visual_studio_code_credential=True,
-        exclude_cli_credential=True,
-        exclude_powershell_credential=True,
-        exclude_developer_cli_credential=True,
-        exclude_interactive_browser_credential=True,
-        exclude_broker_credential=True,
-    )
 
 
 _MAKERS = {

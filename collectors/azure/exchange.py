@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+import orjson
+
+from evidence.storable import storable
 
 RESOURCE_GRAPH_PATH = "/providers/Microsoft.ResourceGraph/resources"
 """The one path that takes a POST: it queries, and changes nothing."""
 
-_RESOURCE_GRAPH_API = "2022-10-01"
+RESOURCE_GRAPH_API = "2022-10-01"
+_LONGEST_PAGE = 20_000
+_MOST_DIGITS = 1000  # Python reads some 4300 of a whole number, and then refuses
+_TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title>")
+_TAGS = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>")
 _PATH_SAFE = "/:@!$&'()*+,;=-._~"
 
 
@@ -41,18 +51,34 @@ class Request:
         return self.link or (f"{path}?{query}" if query else path)
 
     @property
+    def version(self) -> str:
+        """The api version that is asked for; empty where there is none."""
+        return self.query.get("api-version", "")
+
+    def with_version(self, version: str) -> Request:
+        """Return the same request for another api version."""
+        if version == self.version:
+            return self
+        return replace(self, query={**self.query, "api-version": version}, link="")
+
+    @property
     def parameters(self) -> dict[str, Any]:
-        """What captures show of it."""
-        if self.body is not None:
+        """What captures show of it. A query is of the one version, or says of which it is."""
+        if self.body is None:
+            return {"path": self.path, "query": dict(self.query)}
+        if self.version == RESOURCE_GRAPH_API:
             return dict(self.body)
-        return {"path": self.path, "query": dict(self.query)}
+        return {"api-version": self.version, **self.body}
 
     def following(self, link: str) -> Request:
         """Return the request for the next page, as the cloud's own link says.
 
-        The link's host is left out: a token is never sent anywhere but to the endpoint.
+        The link's host is left out: a token is never sent anywhere but to the endpoint. Raises
+        ValueError for a link that leads nowhere.
         """
         parts = urlsplit(link)
+        if not parts.path.startswith("/"):
+            raise ValueError("no address")
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         raw = urlunsplit(("", "", parts.path, parts.query, ""))
         return Request(unquote(parts.path), query, self.headers, link=raw)
@@ -68,7 +94,7 @@ def resource_graph_query(
     body: dict[str, Any] = {"query": query, "options": options}
     if subscriptions:
         body["subscriptions"] = list(subscriptions)
-    return Request(RESOURCE_GRAPH_PATH, {"api-version": _RESOURCE_GRAPH_API}, body=body)
+    return Request(RESOURCE_GRAPH_PATH, {"api-version": RESOURCE_GRAPH_API}, body=body)
 
 
 @dataclass(frozen=True)
@@ -96,10 +122,30 @@ class Reply:
         return self.codes[0] if self.codes else ""
 
 
+def parsed_body(body: bytes) -> Any:
+    """Return the JSON of a body. Raises ValueError.
+
+    What evidence cannot hold is made into what it can (`evidence.storable`). A mark of the byte
+    order is passed over.
+    """
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        pass
+    try:
+        return storable(json.loads(body, parse_int=_number))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
+
+
 def reply_of(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     """Return what an HTTP response means."""
     try:
-        parsed = json.loads(body) if body else None
+        parsed = parsed_body(body) if body else None
     except ValueError:
         parsed = None
     if 200 <= status < 300 and parsed is not None:
@@ -107,29 +153,47 @@ def reply_of(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     codes, message = _error_in(parsed)
     if not codes:
         codes = ("InvalidAnswer" if status < 300 else f"HTTP {status}",)
-        message = message or body[:300].decode(errors="replace")
+        message = message or _as_read(body)
     return Reply(status, None, codes, message, _seconds(headers.get("retry-after", "")))
+
+
+def _as_read(body: bytes) -> str:
+    """Return the text of a body that is no error of a known form: a page without its tags."""
+    text = body[:_LONGEST_PAGE].decode(errors="replace").strip()
+    if text.startswith("<"):
+        title = _TITLE.search(text)
+        text = _TAGS.sub(" ", title.group(1) if title else text)
+        return f"a web page: {' '.join(html.unescape(text).split())}"
+    return text[:300] or "the answer is empty"
 
 
 def _error_in(parsed: Any) -> tuple[tuple[str, ...], str]:
     """Return the codes and the message of an error body, in any of the forms in use."""
     if not isinstance(parsed, dict):
         return (), ""
-    error = parsed.get("error", parsed)
+    error = _member(parsed, "error", "odata.error") or parsed
     if isinstance(error, str):
-        return (error,), str(parsed.get("error_description") or parsed.get("message") or "")
+        message = _text(_member(parsed, "error_description", "message"))
+        return ((), error) if " " in error else ((error,), message)
     if not isinstance(error, dict):
         return (), ""
     codes = list(_codes_in(error))
-    return tuple(dict.fromkeys(codes)), _text(error.get("message"))
+    return tuple(dict.fromkeys(codes)), _text(_member(error, "message"))
+
+
+def _member(error: Mapping[str, Any], *names: str) -> Any:
+    """Return the first member of these names: some services begin them with a capital."""
+    low = {str(name).lower(): item for name, item in error.items()}
+    return next((low[name] for name in names if low.get(name)), None)
 
 
 def _codes_in(error: Any) -> list[str]:
     if not isinstance(error, dict):
         return []
-    found = [str(error["code"])] if error.get("code") else []
-    for name in ("details", "innererror", "innerError"):
-        inner = error.get(name)
+    code = _member(error, "code", "errorcode")
+    found = [str(code)] if code else []
+    for name in ("details", "innererror"):
+        inner = _member(error, name)
         for item in inner if isinstance(inner, list) else [inner]:
             found.extend(_codes_in(item))
     return found

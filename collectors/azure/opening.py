@@ -22,6 +22,7 @@ from evidence.errors import AuditpackError, UsageError
 from evidence.outcome import Outcome
 
 _API = "2022-12-01"
+_NOTHING_FOUND = "ChainedTokenCredential failed to retrieve a token"
 _READABLE = ("enabled", "warned", "pastdue")
 """States in which a subscription's resources are there and can be read.
 
@@ -117,13 +118,20 @@ def _listed(session: TenantSession, path: str, target: TenantTarget) -> list[dic
     """Return all items of a list. Raises AzureCredentialsError or AzureUnreachableError."""
     found: list[dict[str, Any]] = []
     request: Request | None = Request(path, {"api-version": _API})
+    seen: set[str] = set()
     while request is not None:
+        seen.add(request.url)
         reply = session.send(ARM, f"GET {path}", request)
-        if not reply.ok or not isinstance(reply.data, dict):
+        page = reply.data if isinstance(reply.data, dict) else {}
+        if not reply.ok or not isinstance(page.get("value"), list):
             raise _failure(reply, target)
-        found.extend(item for item in reply.data.get("value") or [] if isinstance(item, dict))
-        link = reply.data.get("nextLink")
-        request = request.following(link) if link else None
+        found.extend(item for item in page["value"] if isinstance(item, dict))
+        try:
+            request = request.following(str(page["nextLink"])) if page.get("nextLink") else None
+        except ValueError:
+            raise _failure(reply, target) from None
+        if request is not None and request.url in seen:
+            raise _failure(reply, target)
     return found
 
 
@@ -132,14 +140,20 @@ def _failure(reply: Reply, target: TenantTarget) -> AuditpackError:
     detail = detail_of(reply, outcome, "")
     where = f"azure.tenants {target.name} {target.id}".strip()
     if outcome is Outcome.DENIED:
+        what = f"Azure does not accept the credentials: {detail}"
+        if _NOTHING_FOUND in reply.message:
+            what = (
+                "there are no credentials for Azure: the environment names none, and neither a"
+                " managed identity nor a login of `az` gave a token"
+            )
         return AzureCredentialsError(
-            f"Azure does not accept the credentials, or there are none: {detail}",
+            what,
             where=where,
             mend="Set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, run on a machine"
             " with a managed identity, or log in with `az login`.",
         )
     return AzureUnreachableError(
-        f"Azure could not be reached: {detail or 'the answer is not a list'}",
+        f"Azure could not be reached: {detail or 'the answer is not a whole list'}",
         where=where,
         mend="Check the network, the proxy, and azure.cloud, azure.authority, azure.arm_endpoint"
         " and azure.ca_file.",
@@ -156,7 +170,8 @@ def _tenant_of(
         return os.environ["AZURE_TENANT_ID"]
     found = {str(item.get("tenantId") or "") for item in visible} - {""}
     if len(found) != 1:
-        found = {str(item["tenantId"]) for item in _listed(session, "/tenants", target)}
+        tenants = _listed(session, "/tenants", target)
+        found = {str(item.get("tenantId") or "") for item in tenants} - {""}
     if len(found) != 1:
         raise AzureCredentialsError(
             f"the credentials belong to {len(found)} tenants",
@@ -170,7 +185,7 @@ def _in_scope(
     target: TenantTarget, visible: Sequence[dict[str, Any]]
 ) -> tuple[tuple[OpenedSubscription, ...], tuple[str, ...]]:
     """Return the subscriptions in scope, and remarks on those that cannot be read."""
-    known = {str(item.get("subscriptionId") or "").lower(): item for item in visible}
+    known = {_id_of(item): item for item in visible}
     known.pop("", None)
     wanted = [item.lower() for item in target.subscriptions] or sorted(known)
     found = tuple(_subscription(item, known.get(item)) for item in dict.fromkeys(wanted))
@@ -178,6 +193,12 @@ def _in_scope(
     if not found:
         remarks.append("the credentials see no subscription; only the tenant is read")
     return found, tuple(remarks)
+
+
+def _id_of(seen: dict[str, Any]) -> str:
+    """Return the id of a subscription, which its path says too; in lower case."""
+    given = seen.get("subscriptionId") or str(seen.get("id") or "").rpartition("/")[2]
+    return str(given).lower()
 
 
 def _subscription(identifier: str, seen: dict[str, Any] | None) -> OpenedSubscription:

@@ -15,6 +15,7 @@ from evidence.outcome import Outcome
 DENIED = frozenset(
     {
         "accessdenied",
+        "authentication_msgraphpermissionmissing",
         "authenticationfailed",
         "authorization_requestdenied",
         "authorizationfailed",
@@ -26,17 +27,28 @@ DENIED = frozenset(
         "unauthorized",
     }
 )
-NOT_ENABLED = frozenset(
+NOT_REGISTERED = frozenset(
     {
-        "authentication_requestfromnonpremiumtenantorb2ctenant",
+        "invalidresourcenamespace",
         "missingsubscriptionregistration",
-        "readonlydisabledsubscription",
+        "resourceprovidernotregistered",
+        "subscription not registered",
         "subscriptionnotregistered",
-        "aadpremiumlicenserequired",
     }
 )
+"""The subscription does not have what a resource provider gives. We never register one."""
+
+NOT_ENABLED = NOT_REGISTERED | {
+    "aadpremiumlicenserequired",
+    "authentication_requestfromnonpremiumtenantorb2ctenant",
+    "readonlydisabledsubscription",
+}
 THROTTLED = frozenset({"ratelimiting", "subscriptionrequeststhrottled", "toomanyrequests"})
 
+_ABOUT_ROLES = frozenset({"authorizationfailed", "linkedauthorizationfailed"})
+"""Refusals that quote a scope, whose names may be any words: a licence is not what is missing."""
+
+_NAMESPACE = re.compile(r"(?i)\bnamespace '([\w.]+)'")
 _LICENCE = re.compile(r"(?i)\blicen[cs]e|\bpremium\b|nonpremium")
 LICENCE_NEEDED = "a licence that the tenant has not: Microsoft Entra ID P1 or P2"
 
@@ -77,15 +89,22 @@ def _matches(entry: str, reply: Reply) -> bool:
 
 def needs_licence(reply: Reply) -> bool:
     """Whether the tenant lacks a licence for what was asked."""
-    refused = reply.status in (400, 401, 403)
+    refused = reply.status in (400, 401, 403) and reply.code.lower() not in _ABOUT_ROLES
     return refused and any(_LICENCE.search(text) for text in (*reply.codes, reply.message))
 
 
 def detail_of(reply: Reply, outcome: Outcome, needs: str) -> str:
-    """Return code and message on one line, and what is missing: a permission, or a licence."""
+    """Return code and message on one line, and what is missing.
+
+    That is a permission, a licence, or a resource provider that is not registered.
+    """
     line = shortened(" ".join(f"{reply.code}: {reply.message}".strip(": ").split()))
     if outcome is Outcome.DENIED and needs:
         return f"{line} (needs {needs})"
     if outcome is Outcome.NOT_ENABLED and needs_licence(reply):
         return f"{line} (needs {LICENCE_NEEDED})"
+    if reply.code.lower() in NOT_REGISTERED:
+        named = _NAMESPACE.search(reply.message)
+        provider = named.group(1) if named else needs.partition("/")[0]
+        return f"{line} (needs the resource provider {provider}, which is not registered)"
     return line

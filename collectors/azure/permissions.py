@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from collectors.azure.actions import RESOURCE_GRAPH_ACTION, actions_by_call
+from collectors.azure.actions import RESOURCE_GRAPH_ACTION, actions_of
 from collectors.azure.spec import RESOURCE_GRAPH, AzureResourceType
 
 ROLE_NAME = "auditpack read-only"
@@ -36,15 +36,11 @@ def required_permissions(specs: Iterable[AzureResourceType]) -> Permissions:
     """Return what collecting `specs` needs, sorted. An action is named once, whatever its case."""
     actions, graph = {name.lower(): name for name in _ALWAYS}, set()
     for spec in specs:
-        if spec.reread is not None and spec.native_type:
-            _add(actions, f"{spec.native_type}/read")
-        for call, action in actions_by_call(spec):
-            _add(actions, action)
-            if call.service == RESOURCE_GRAPH:
-                _add(actions, RESOURCE_GRAPH_ACTION)
-        for action in spec.actions:
+        for action in actions_of(spec):
             _add(actions, action)
         for call in spec.calls():
+            if call.service == RESOURCE_GRAPH:
+                _add(actions, RESOURCE_GRAPH_ACTION)
             if call.graph:
                 graph.update(re.split(r"\s*(?:,|\band\b|\+)\s*", call.needs_permission))
     found = tuple(actions[key] for key in sorted(actions))

@@ -16,12 +16,11 @@ from typing import Any
 
 from azure.core.pipeline.policies import HTTPPolicy
 
-from collectors.azure.quota import REMAINING, RESETS_AFTER, QueryQuota
-from collectors.limiter import TokenBucket
+from collectors.azure.quota import READS_LEFT, REMAINING, RESETS_AFTER, Lane, QueryQuota
 from evidence.capture import Exchange
 from evidence.units import GLOBAL_REGION
 
-_KEPT_HEADERS = ("retry-after", REMAINING, RESETS_AFTER)
+_KEPT_HEADERS = ("retry-after", REMAINING, RESETS_AFTER, *READS_LEFT)
 """Headers that we act on; a capture shows them."""
 
 _REQUEST_IDS = ("x-ms-request-id", "request-id", "x-ms-correlation-request-id")
@@ -99,21 +98,22 @@ class Recorder:
 class RecordingPolicy(HTTPPolicy[Any, Any]):
     """Pays the rate bucket, waits for the quota, sends, and records what came of it.
 
-    `bucket_of` gives the bucket of a URL's path.
+    `lane_of` gives the lane of a URL's path.
     """
 
     def __init__(
-        self, recorder: Recorder, bucket_of: Callable[[str], TokenBucket], quota: QueryQuota
+        self, recorder: Recorder, lane_of: Callable[[str], Lane], queries: QueryQuota
     ) -> None:
-        self._recorder, self._bucket_of, self._quota = recorder, bucket_of, quota
+        self._recorder, self._lane_of, self._queries = recorder, lane_of, queries
 
     def send(self, request: Any) -> Any:
         """Send one attempt."""
-        http, is_query = request.http_request, request.http_request.method == "POST"
-        bucket = self._bucket_of(http.url)
+        http = request.http_request
+        lane = self._lane_of(http.url)
+        bucket = lane.bucket
+        quota = self._queries if http.method == "POST" else lane.reads
         bucket.acquire()
-        if is_query:
-            self._quota.acquire()
+        quota.acquire()
         started, headers = _now(), {}
         try:
             answer = self.next.send(request)
@@ -124,8 +124,7 @@ class RecordingPolicy(HTTPPolicy[Any, Any]):
             self._recorder.keep(http.url, started, error=error)
             raise
         finally:
-            if is_query:
-                self._quota.answered(headers)
+            quota.answered(headers)
         if response.status_code == 429:
             bucket.throttled()
         else:

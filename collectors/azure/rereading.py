@@ -91,7 +91,10 @@ class Rereader:
         captures = (*listed.captures, *keep(answer))
         if answer.outcome is Outcome.OK and isinstance(answer.data, dict):
             only_row = {k: v for k, v in listed.item.items() if k not in _BOTH_SAY}
-            yield Listed({**only_row, **answer.data}, captures)
+            now = {**only_row, **answer.data}
+            if not isinstance(now.get("id"), str):
+                now["id"] = listed.item["id"]  # which it was asked by
+            yield Listed(now, captures)
             return
         what = f"{answer.detail}; the row of Resource Graph is used, which may be behind"
         unread = replace(answer, detail=what.removeprefix("; "))

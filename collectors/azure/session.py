@@ -17,8 +17,10 @@ from collectors.azure.clouds import AzureSettings
 from collectors.azure.credentials import CredentialTarget, credential_for
 from collectors.azure.errors import missing_libraries
 from collectors.azure.exchange import Reply, Request, reply_of
+from collectors.azure.quota import Lane, QueryQuota, ReadQuota
 from collectors.azure.spec import GRAPH
 from collectors.azure.trust import bundle_with
+from collectors.azure.versions import ApiVersions
 from collectors.limiter import Rates, TokenBucket
 
 _SUBSCRIPTION = re.compile(r"^/subscriptions/([^/?]+)", re.IGNORECASE)
@@ -51,13 +53,13 @@ class TenantSession:
 
     def __init__(self, target: TenantTarget, settings: AzureSettings) -> None:
         try:
-            from collectors.azure.quota import QueryQuota
             from collectors.azure.recorder import Recorder
 
             self.recorder = Recorder()
             self._quota = QueryQuota()
+            self.versions = ApiVersions()
             self._lock = threading.Lock()
-            self._buckets: dict[str, TokenBucket] = {}
+            self._lanes: dict[str, Lane] = {}
             self.target, self.settings = target, settings
             self._endpoints = settings.endpoints()
             self.credential = credential_for(target.credential, target.id, settings)
@@ -89,7 +91,7 @@ class TenantSession:
             ),
             ReadOnlyPolicy(endpoint),
             policies.BearerTokenCredentialPolicy(self.credential, audience),
-            RecordingPolicy(self.recorder, self._bucket_of, self._quota),
+            RecordingPolicy(self.recorder, self._lane_of, self._quota),
         ]
 
     def _transport(self) -> dict[str, Any]:
@@ -129,19 +131,28 @@ class TenantSession:
         policies = self._policies(endpoint, audience)
         return PipelineClient(endpoint, policies=policies, **self._transport())
 
-    def _bucket_of(self, url: str) -> TokenBucket:
-        """Return the rate bucket of a request: Azure counts a subscription's and a tenant's."""
+    def _lane_of(self, url: str) -> Lane:
+        """Return the lane of a request: Azure counts a subscription's and a tenant's."""
         parts = urlsplit(url)
         found = _SUBSCRIPTION.match(parts.path)
         key = found.group(1).lower() if found else parts.netloc
         with self._lock:
-            if key not in self._buckets:
+            if key not in self._lanes:
                 rate = self.settings.requests_per_second
-                self._buckets[key] = TokenBucket(Rates(start=rate, burst=max(rate, _BURST)))
-            return self._buckets[key]
+                bucket = TokenBucket(Rates(start=rate, burst=max(rate, _BURST)))
+                self._lanes[key] = Lane(bucket, ReadQuota())
+            return self._lanes[key]
 
     def send(self, service: str, operation: str, request: Request) -> Reply:
-        """Send one request, with the SDK's retries, and return what it means; raises nothing."""
+        """Send one request, with the SDK's retries, and return what it means; raises nothing.
+
+        Where Azure Resource Manager has not the api version, another of its own is asked for.
+        """
+        if service == GRAPH:
+            return self._send(service, operation, request)
+        return self.versions.asked(request, lambda one: self._send(service, operation, one))
+
+    def _send(self, service: str, operation: str, request: Request) -> Reply:
         from azure.core.rest import HttpRequest
 
         client = self._graph if service == GRAPH else self._arm

@@ -220,6 +220,7 @@ class AzureResourceType(Strict):
     tags: TagsSpec | None = None
     facets: dict[str, FacetSpec]
     actions: tuple[str, ...] = ()
+    """What its calls need where Azure names it otherwise than their paths: in place of that."""
     redact: tuple[Redact, ...] = ()
 
     _name = field_validator("type")(check_name)
@@ -230,6 +231,11 @@ class AzureResourceType(Strict):
     def handler(self) -> str | None:
         """No type of Azure needs code."""
         return None
+
+    @property
+    def essential_member(self) -> str:
+        """Azure Resource Manager keeps what a resource is in its `properties`."""
+        return "properties"
 
     @model_validator(mode="after")
     def _is_whole(self) -> AzureResourceType:

@@ -192,6 +192,11 @@ class GcpResourceType(Strict):
         return None
 
     @property
+    def essential_member(self) -> str | None:
+        """Where an asset keeps what it is."""
+        return "data"
+
+    @property
     def sources(self) -> frozenset[str]:
         """Where facets and tags come from: `list`, and contents."""
         found = {source for facet in self.facets.values() for source in facet.sources}

@@ -53,6 +53,11 @@ class TypeLine:
     asked: int
     gaps: int
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it was listed everywhere, and there is none."""
+        return not self.resources and not self.gaps and 0 < self.asked == self.listed
+
 
 @dataclass(frozen=True)
 class AccountLine:
@@ -60,7 +65,7 @@ class AccountLine:
 
     account: str
     name: str
-    provider: str
+    kind: str
     resources: int
     calls: int
     gaps: int
@@ -185,11 +190,13 @@ def _chapters(view: ReportView, severities: Sequence[str]) -> list[Chapter]:
 
 
 def _types(view: ReportView) -> list[TypeLine]:
-    names = {unit.key.resource_type for unit in view.units} | set(view.snapshot.schemas)
+    """The resource types. Pages that several accounts share count as calls of their type."""
+    own = [unit for unit in view.units if unit.key.resource_type == _type_of(unit)]
+    names = {_type_of(unit) for unit in view.units} | set(view.snapshot.schemas)
     gaps = Counter(gap.resource_type for gap in view.gaps)
-    asked = Counter(unit.key.resource_type for unit in view.units)
-    listed = Counter(unit.key.resource_type for unit in view.units if unit.listed.observed)
-    resources, calls = _numbers((unit.key.resource_type, unit) for unit in view.units)
+    asked = Counter(_type_of(unit) for unit in own)
+    listed = Counter(_type_of(unit) for unit in own if unit.listed.observed)
+    resources, calls = _numbers((_type_of(unit), unit) for unit in view.units)
     schemas = view.snapshot.schemas
     return [
         TypeLine(
@@ -205,20 +212,24 @@ def _types(view: ReportView) -> list[TypeLine]:
     ]
 
 
+def _type_of(unit: UnitRecord) -> str:
+    """The resource type of a unit: one that holds pages is called `<type>.<source>`."""
+    return unit.key.resource_type.partition(".")[0]
+
+
 def _accounts(view: ReportView) -> list[AccountLine]:
     by_account = view.assessment.results["findings"]["by_account"]
-    providers = {unit.key.account: unit.key.provider for unit in view.units}
     gaps = Counter(gap.account for gap in view.gaps)
     resources, calls = _numbers((unit.key.account, unit) for unit in view.units)
     return [
         AccountLine(
-            account,
-            view.account_names.get(account, ""),
-            providers[account],
-            resources[account],
-            calls[account],
-            gaps[account],
-            by_account.get(account, {}),
+            account.id,
+            account.name,
+            account.kind,
+            resources[account.id],
+            calls[account.id],
+            gaps[account.id],
+            by_account.get(account.id, {}),
         )
         for account in view.accounts
     ]

@@ -12,6 +12,7 @@ import orjson
 
 from controls.models import Check, Control, Fact, Severity
 from evidence.manifest import Manifest
+from reports.accounts import Account
 from reports.site.captures import CaptureIndex, Segment, segments
 from reports.site.data import FINDING_STATUSES
 from reports.site.names import anchor, slug
@@ -145,14 +146,10 @@ class Site:
         return [(name, found[name]) for name in SEVERITY_ORDER if name in found]
 
     @property
-    def account_table(self) -> list[tuple[str, str, dict[str, int]]]:
-        """(account, its name, findings by status), by account."""
+    def account_table(self) -> list[tuple[Account, dict[str, int]]]:
+        """(account, findings by status), by cloud, kind and name."""
         found = self.view.assessment.results["findings"]["by_account"]
-        names = self.view.account_names
-        return [
-            (account, names.get(account, ""), found.get(account, {}))
-            for account in sorted({*self.view.accounts, *found})
-        ]
+        return [(account, found.get(account.id, {})) for account in self.view.accounts]
 
     def gaps_by(self, *fields: str) -> list[tuple[tuple[str, ...], int]]:
         """How many gaps there are for each combination of `fields`, most first."""

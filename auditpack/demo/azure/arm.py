@@ -9,7 +9,7 @@ from typing import Any
 
 from auditpack.demo.azure.compose import guid
 from auditpack.demo.azure.estate import GROUP_TYPE, SUBSCRIPTION_TYPE, AzureEstate, Document
-from auditpack.demo.azure.knobs import Knobs
+from auditpack.demo.azure.knobs import Knobs, Offer
 from auditpack.demo.azure.replies import Json, Reply, Request, arm_error
 
 API_VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(?:-[a-z]+(?:\.\d)?)?$", re.IGNORECASE)
@@ -48,7 +48,7 @@ class ResourceManager:
 
     def answer(self, request: Request) -> Reply:
         """Answer a request, which has a good token."""
-        wrong = self._wrong_version(request)
+        wrong = self.wrong_version(request)
         if wrong is not None:
             return wrong
         if any(pattern.search(request.low) for pattern in self._knobs.denied):
@@ -90,8 +90,8 @@ class ResourceManager:
 
     # -- what is wrong with a request
 
-    @staticmethod
-    def _wrong_version(request: Request) -> Reply | None:
+    def wrong_version(self, request: Request) -> Reply | None:
+        """The refusal of an api version, if it is to be refused."""
         version = request.query.get("api-version", "")
         if not version:
             return arm_error(
@@ -103,6 +103,10 @@ class ResourceManager:
             return arm_error(
                 400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid."
             )
+        kind = _kind_of(request)
+        offer = self._knobs.offers.get(kind)
+        if offer is not None and version.lower() not in offer.versions:
+            return _not_offered(kind, version, offer)
         return None
 
     def _missing_container(self, request: Request) -> Reply | None:
@@ -396,3 +400,30 @@ def _action_of(request: Request) -> tuple[str, str]:
     if request.method != "POST":
         return (path if len(steps) % 2 else scope or "/"), f"{kind}/read"
     return path.rpartition("/")[0], f"{'/'.join((steps[0], *steps[1:-1:2]))}/{steps[-1]}/action"
+
+
+def _kind_of(request: Request) -> str:
+    """The type that a path is of, in lower case."""
+    _, provider, rest = request.low.rpartition("/providers/")
+    steps = rest.strip("/").split("/")
+    return "/".join((steps[0], *steps[1::2]) if provider else ("microsoft.resources", *steps[::2]))
+
+
+def _not_offered(kind: str, version: str, offer: Offer) -> Reply:
+    namespace, _, rest = kind.partition("/")
+    listed = ", ".join(offer.versions)
+    if offer.code == "InvalidApiVersionParameter":
+        text = f"The api-version '{version}' is invalid. The supported versions are '{listed}'."
+        return arm_error(400, offer.code, text)
+    if offer.code == "InvalidResourceType":
+        text = (
+            f"The resource type '{rest}' could not be found in the namespace '{namespace}' for api"
+            f" version '{version}'. The supported api-versions are '{listed}'."
+        )
+        return arm_error(404, offer.code, text)
+    text = (
+        f"No registered resource provider found for location 'norwayeast' and API version"
+        f" '{version}' for type '{rest}'. The supported api-versions are '{listed}'. The supported"
+        " locations are 'norwayeast, norwaywest'."
+    )
+    return arm_error(400, offer.code, text)

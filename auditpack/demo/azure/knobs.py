@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass, field, fields
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from auditpack.demo.azure.replies import Reply, Request, arm_error, graph_error, is_graph
@@ -29,6 +31,46 @@ class Failure:
 
 
 @dataclass
+class Reads:
+    """A bucket of reads, as Azure Resource Manager has one a subscription and one a tenant."""
+
+    most: int
+    a_second: float
+    left: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, float] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def limited(self, request: Request, answer: Callable[[Request], Reply]) -> Reply:
+        """The answer to a read, which says how many are left; 429 where there is none."""
+        found = re.match(r"/subscriptions/([^/]+)", request.low)
+        left = self._take(found[1] if found else "tenant")
+        scope = "subscription" if found else "tenant"
+        said = {f"x-ms-ratelimit-remaining-{scope}-reads": str(max(0, left))}
+        if left < 0:
+            headers = {**said, "Retry-After": "1"}
+            return arm_error(429, "SubscriptionRequestsThrottled", MESSAGES[429], headers)
+        reply = answer(request)
+        return replace(reply, headers={**said, **reply.headers})
+
+    def _take(self, whose: str) -> int:
+        """Take a read out of somebody's bucket; return how many are left, -1 for none."""
+        with self.lock:
+            now = time.monotonic()
+            gained = (now - self.asked.get(whose, now)) * self.a_second
+            left = min(float(self.most), self.left.get(whose, self.most) + gained)
+            self.asked[whose], self.left[whose] = now, left - 1 if left >= 1 else left
+            return int(left) - 1
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The api versions that a resource type has, and the code of the refusal of any other."""
+
+    versions: tuple[str, ...]
+    code: str
+
+
+@dataclass
 class Knobs:
     """The state of all knobs; every method may be called while the fake is serving."""
 
@@ -37,6 +79,8 @@ class Knobs:
     unlicensed: bool = False
     quota: int | None = None
     quota_window: float = 5.0
+    reads: Reads | None = None
+    offers: dict[str, Offer] = field(default_factory=dict)
     behind: dict[str, dict[str, Any]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)

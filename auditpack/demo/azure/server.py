@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ from auditpack.demo.azure.building import load_azure_estate
 from auditpack.demo.azure.compose import guid
 from auditpack.demo.azure.directory import Directory
 from auditpack.demo.azure.estate import AzureEstate
-from auditpack.demo.azure.knobs import Failure, Knobs
+from auditpack.demo.azure.knobs import Failure, Knobs, Offer, Reads
 from auditpack.demo.azure.replies import (
     Reply,
     Request,
@@ -44,10 +44,18 @@ class FakeAzure:
     """The fake for the length of a `with` block: `url`, `ca_file`, what was asked, and knobs.
 
     Any client id signs in with any secret. What was asked is in `requests` (method, path, query),
-    without the signing in; `writes` is the part of it that would have changed something.
+    without the signing in; `writes` is the part of it that would have changed something. `sign_ins`
+    are the requests for tokens, and `hosts` the names by which each service was called.
+
+    Its certificate is good for the names in `also_called` too.
     """
 
-    def __init__(self, estate: AzureEstate | None = None) -> None:
+    def __init__(
+        self, estate: AzureEstate | None = None, *, also_called: Sequence[str] = ()
+    ) -> None:
+        self._names = (HOST, "localhost", *also_called)
+        self.sign_ins: list[Request] = []
+        self.hosts: set[tuple[str, str]] = set()
         self.estate = estate if estate is not None else load_azure_estate()
         self.knobs = Knobs()
         self.requests: list[tuple[str, str, dict[str, str]]] = []
@@ -105,7 +113,7 @@ class FakeAzure:
         try:
             authority = trustme.CA(organization_name="auditpack demo")
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            authority.issue_cert(HOST, "localhost").configure_cert(context)
+            authority.issue_cert(*self._names).configure_cert(context)
             authority.cert_pem.write_to_path(str(self.ca_file))
             self._server = _Server((HOST, 0), self, context)
             threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -179,6 +187,16 @@ class FakeAzure:
         """Allow so many queries of Resource Graph in so many seconds, and 429 what is over."""
         self.knobs.quota, self.knobs.quota_window = number, seconds
 
+    def limit_reads(self, number: int, a_second: float = 25.0) -> None:
+        """Let so many reads of a subscription through at once and so many a second after; 429."""
+        self.knobs.reads = Reads(number, a_second)
+
+    def offer_versions(
+        self, kind: str, *versions: str, code: str = "NoRegisteredProviderFound"
+    ) -> None:
+        """Have no api versions of a resource type but these; other codes word it in their way."""
+        self.knobs.offers[kind.lower()] = Offer(versions, code)
+
     def hide(self, resource_id: str) -> None:
         """Make Resource Graph not know a resource yet."""
         self.knobs.hidden.add(resource_id.lower())
@@ -200,8 +218,8 @@ class FakeAzure:
 
     def reset(self) -> None:
         """Forget what was asked and put every knob back."""
-        self.requests.clear()
-        self.queries.clear()
+        for kept in (self.requests, self.queries, self.sign_ins, self.hosts):
+            kept.clear()
         self.knobs.reset()
         self.tokens.refusal = None
 
@@ -210,8 +228,13 @@ class FakeAzure:
     def answer(self, request: Request) -> Reply:
         """Answer a request, as the service would that its path belongs to."""
         signing_in = self.tokens.answer(request)
+        host = request.origin.removeprefix("https://")
         if signing_in is not None:
+            self.hosts.add(("login", host))
+            if request.method == "POST" or request.low.endswith("/msi/token"):
+                self.sign_ins.append(request)
             return signing_in
+        self.hosts.add(("graph" if is_graph(request.path) else "arm", host))
         with self.knobs.lock:
             self.requests.append((request.method, request.path, dict(request.query)))
         if self.knobs.delay:
@@ -223,13 +246,20 @@ class FakeAzure:
             return self._not_allowed(request)
         if is_graph(request.path):
             return self._directory.answer(request)
+        reads = self.knobs.reads
+        if reads is None or request.method != "GET":
+            return self._resources_answer(request)
+        return reads.limited(request, self._resources_answer)
+
+    def _resources_answer(self, request: Request) -> Reply:
         if request.low == resource_graph.PATH and request.method == "POST":
             return self._query(request)
         return self._arm.answer(request)
 
     def _query(self, request: Request) -> Reply:
-        if "api-version" not in request.query:
-            return self._arm.answer(request)
+        wrong = self._arm.wrong_version(request)
+        if wrong is not None:
+            return wrong
         with self.knobs.lock:
             self.queries.append(request.body.decode(errors="replace"))
         return self._rows.answer(request, time.monotonic())
