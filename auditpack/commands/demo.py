@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more; show a traceback on errors.")
 def demo(output: Path, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Run everything on an invented company: its AWS and its Azure, on servers on this machine.
+    """Run everything on an invented company: its three clouds, on servers on this machine.
 
     Starts a stand-in for each cloud on a loopback port, with the company's things in it, and then
     runs the same collect, evaluate, pack and site that run against the real ones. Works offline;
@@ -52,8 +52,8 @@ def _running(out: Output, company: str) -> Iterator[list[RunningCloud]]:
     from auditpack.demo.clouds import demo_clouds
 
     began, known = time.monotonic(), demo_clouds()
-    names = " and ".join(cloud.name for cloud in known)
-    out.remark(f"Starting {names} of {company} on this machine ...")
+    names = ", ".join(cloud.name for cloud in known)
+    out.remark(f"Starting the clouds of {company} on this machine: {names} ...")
     with ExitStack() as stack:
         with ThreadPoolExecutor(len(known)) as threads:
             starting = [threads.submit(stack.enter_context, cloud.running()) for cloud in known]
