@@ -287,22 +287,25 @@ def test_pages_are_followed_and_rows_cite_their_own(fake: SmallGcp, tmp_path: Pa
 
 def test_throttling_is_outlasted_and_every_attempt_is_kept(fake: SmallGcp, tmp_path: Path) -> None:
     fake.page_size = 2
-    count = 0
+    codes = {"": "RESOURCE_EXHAUSTED", "2": "UNAVAILABLE", "4": "DEADLINE_EXCEEDED"}
+    seen: set[str] = set()
 
     def refuse(method: str, request: dict[str, Any]) -> Any:
-        nonlocal count
-        count += 1
-        codes = {2: "RESOURCE_EXHAUSTED", 5: "UNAVAILABLE", 7: "DEADLINE_EXCEEDED"}
-        return (codes[count], "later", []) if count in codes else None
+        asked = str(sorted(request.items()))
+        is_first = asked not in seen
+        seen.add(asked)
+        return (codes[request.get("pageToken", "")], "later", []) if is_first else None
 
     fake.refuse = refuse
     snapshot = collected(tmp_path, fake, types=("gcp_small_bucket",))
     assert snapshot.gaps == ()
     assert len(rows_of(snapshot)) == 3
-    statuses = Counter(capture["status"] for capture in captures_of(snapshot))
-    assert sum(statuses[code] for code in (429, 503, 504)) >= 2
-    again = [capture for capture in captures_of(snapshot) if capture["attempt"] == 2]
-    assert {capture["status"] for capture in again} == {200}
+    told = [
+        (capture["attempt"], capture["status"])
+        for capture in captures_of(snapshot)
+        if capture["operation"] == "ListAssets resource"
+    ]
+    assert told == [(1, 429), (2, 200), (1, 503), (2, 200), (1, 504), (2, 200)]
 
 
 def test_throttling_without_end_is_a_gap(fake: SmallGcp, tmp_path: Path) -> None:
@@ -736,3 +739,59 @@ def test_an_organisation_without_projects_is_read_and_empty(fake: SmallGcp, tmp_
     assert accounts_of(snapshot) == {ORGANIZATION: "ok"}
     assert accounts_of(snapshot, "gcp_small_folder") == {ORGANIZATION: "ok"}
     assert snapshot.gaps == ()
+
+
+def test_access_policies_are_only_asked_for_where_an_organisation_is_read(
+    fake: SmallGcp, tmp_path: Path
+) -> None:
+    context = context_in(tmp_path, fake, types=("gcp_small_bucket",), scopes=("projects/shop",))
+    file = tmp_path / "auditpack.d/resources/gcp_small_bucket.yaml"
+    file.write_text(file.read_text().replace("from: iam_policy", "from: access_policy"))
+    snapshot = snapshot_of(context, collect_snapshot(context))
+    assert fake.contents() == []
+    assert {request["contentType"] for request in fake.asked()} == {"RESOURCE"}
+    (gap,) = snapshot.gaps
+    assert (gap.reason, gap.facet) == ("skipped", "policy")
+    assert "are an organisation's" in gap.detail
+    assert rebuilt_of(context, snapshot, tmp_path / "work").ok
+
+
+def test_a_cloud_that_cannot_be_opened_does_not_stop_another(
+    aws_environment: Any, fake: SmallGcp, tmp_path: Path
+) -> None:
+    from auditpack.config import AwsConfig
+    from auditpack.options import Context
+
+    aws = AwsConfig(regions=("us-east-1",), types=("aws_sqs_queue",))
+    for name, changes in (
+        ("away", {"endpoint": "http://127.0.0.1:9"}),
+        ("unnamed", {"scopes": ()}),
+    ):
+        context = context_in(tmp_path / name, fake, **changes)
+        config = context.config.model_copy(update={"aws": aws})
+        context = Context(config, context.config_file, context.output)
+        snapshot = snapshot_of(context, collect_snapshot(context, providers=("aws", "gcp")))
+        assert len(rows_of(snapshot, "aws_sqs_queue")) == 1
+        unread = [unit for unit in snapshot.units if unit.key.provider == "gcp"]
+        assert {unit.key.resource_type for unit in unread} == set(BASIC)
+        assert {unit.listed.value for unit in unread} == {"error"}
+
+
+def test_all_clouds_are_one_snapshot(aws_environment: Any, fake: SmallGcp, tmp_path: Path) -> None:
+    from auditpack.config import AwsConfig
+    from auditpack.options import Context
+
+    context = context_in(tmp_path, fake)
+    aws = AwsConfig(regions=("us-east-1",), types=("aws_sqs_queue",))
+    config = context.config.model_copy(update={"aws": aws})
+    context = Context(config, context.config_file, context.output)
+    assert context.config.providers() == ("aws", "gcp")
+    snapshot = snapshot_of(context, collect_snapshot(context, providers=("aws", "gcp")))
+    assert {unit.key.provider for unit in snapshot.units} == {"aws", "gcp"}
+    assert snapshot.predicate["intent"]["scope"]["provider"] == "aws,gcp"
+    assert set(snapshot.schemas) == {"aws_sqs_queue", *BASIC}
+    assert rebuilt_of(context, snapshot, tmp_path / "work").ok
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    earlier = context_in(tmp_path, fake, as_of=moment)
+    with pytest.raises(UsageError, match="only Google Cloud"):
+        collect_snapshot(earlier, providers=("aws", "gcp"))

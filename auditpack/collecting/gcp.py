@@ -15,6 +15,7 @@ from collectors.gcp.engine import (
     plan,
     scope_as_dict,
 )
+from collectors.gcp.opening import UNKNOWN
 from collectors.gcp.reading import Reading
 from collectors.gcp.spec import GcpResourceType
 from collectors.running import Progress
@@ -46,7 +47,7 @@ class GcpPart:
         reading = Reading.from_dict(stored)
         known = replace(
             scope,
-            scopes=tuple(item["id"] for item in stored["scopes"]),
+            scopes=tuple(item["id"] for item in stored["scopes"] if item["id"] != UNKNOWN),
             types=tuple(stored["types"]),
             exclude_types=(),
             reading=reading,

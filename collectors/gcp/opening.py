@@ -28,6 +28,10 @@ _STOPS = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "NOT_FOUND", "UNIMPLEMENTED", "UNA
 """Codes that no content could be read with either."""
 
 
+UNKNOWN = "unknown"
+"""Stands for the scope where none is named and the credentials have no project."""
+
+
 @dataclass(frozen=True)
 class OpenedProject:
     """A project in scope."""
@@ -79,7 +83,7 @@ def open_scopes(
 ) -> list[OpenedScope]:
     """Open every scope; without any, the project of the credentials.
 
-    With `required`, raises the first failure when none can be opened; raises UsageError always.
+    With `required`, raises the first failure when none can be opened; without, that becomes gaps.
     """
     try:
         from collectors.gcp.session import Session
@@ -88,12 +92,16 @@ def open_scopes(
     try:
         session = Session(settings)
     except GcpCredentialsError as error:
-        if required or not scopes:
+        if required:
             raise
-        return [OpenedScope(name, _account_of(name), failure=error) for name in scopes]
+        return [OpenedScope(n, _account_of(n), failure=error) for n in scopes or (UNKNOWN,)]
     try:
         wanted = list(dict.fromkeys(scopes)) or _own_project(session)
         opened = _opened(session, wanted, read_time)
+    except UsageError as error:
+        if required:
+            raise
+        return [OpenedScope(UNKNOWN, UNKNOWN, failure=error)]
     finally:
         session.close()
     failures = [scope.failure for scope in opened if scope.failure is not None]

@@ -14,8 +14,11 @@ from collectors.gcp.bulk import BulkQuery, asset_types_of, bulk_name
 from collectors.gcp.settings import LARGEST_PAGE
 from collectors.gcp.spec import CONTENTS, LIST_ASSETS, ContentStep, GcpResourceType
 
-NOT_OF_THEN = "it answers as of now only, and this run reads as of an earlier time"
+NOT_OF_THEN = "answers as of now only, and this run reads as of an earlier time"
 """Why a search or an analysis is not made with `--as-of`."""
+
+ONLY_ABOVE = "access policies are an organisation's, and can only be listed where one is a scope"
+"""Source: cloud.google.com/asset-inventory/docs/export-bigquery, "Limitations"."""
 
 
 @dataclass(frozen=True)
@@ -76,5 +79,7 @@ def queries_of(
 
 def skipped_because(query: BulkQuery, reading: Reading) -> str:
     """Return why a question is not asked in this run; empty where it is."""
-    is_of_now = query.request.method != LIST_ASSETS
-    return f"{query.request.method}: {NOT_OF_THEN}" if is_of_now and reading.as_of else ""
+    if query.request.method != LIST_ASSETS:
+        return f"{query.request.method} {NOT_OF_THEN}" if reading.as_of else ""
+    below = not str(query.request.parameters["parent"]).startswith("organizations/")
+    return ONLY_ABOVE if query.content == "access_policy" and below else ""
