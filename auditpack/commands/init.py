@@ -28,6 +28,8 @@ aws:
 #   tenants:
 #     - id: 00000000-0000-0000-0000-000000000000
 #       subscriptions: []           # empty: every subscription that is visible
+# gcp:                              # `pip install 'auditpack[gcp]'`
+#   scopes: [organizations/123456789012]    # or folders/N, projects/ID
 signing:
   key: keys/signing-key.pem       # keep it secret; auditors need only the certificate
   certificate: keys/signing-certificate.pem
