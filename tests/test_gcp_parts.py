@@ -504,3 +504,13 @@ def test_what_cannot_be_sent_is_recorded_all_the_same() -> None:
     assert classify(reply) is Outcome.ERROR
     assert [(exchange.error, exchange.url) for exchange in exchanges] == [("ParseError", "")]
     session.close()
+
+
+def test_rows_that_are_no_assets_need_an_id_of_their_own() -> None:
+    from collectors.gcp.linting import rows_of_one_id
+
+    each = {"each": "data.a"}
+    search = {"list": {"search": "policy:allUsers"}, "native_type": ""}
+    wrong = [spec_of(type="gcp_a", list=each), spec_of(type="gcp_b", **search)]
+    right = [spec_of(), spec_of(list=each, id="{name}/{each}"), spec_of(**search, id="$resource")]
+    assert rows_of_one_id([*wrong, *right]) == ["gcp_a", "gcp_b"]

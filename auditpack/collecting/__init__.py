@@ -200,7 +200,7 @@ def _undescribed(context: Context, snapshot: Snapshot) -> dict[str, int]:
     counted = [unit.kinds for unit in snapshot.units if unit.kinds]
     if not counted:
         return {}
-    from collectors.gcp.engine import undescribed
+    from collectors.gcp.planning import undescribed
 
     return undescribed(snapshot.units, context.type_folders)
 

@@ -13,9 +13,9 @@ from collectors.gcp.engine import (
     collect,
     open_scopes,
     plan,
-    scope_as_dict,
 )
 from collectors.gcp.opening import UNKNOWN
+from collectors.gcp.planning import scope_as_dict
 from collectors.gcp.reading import Reading
 from collectors.gcp.spec import GcpResourceType
 from collectors.running import Progress

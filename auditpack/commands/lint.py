@@ -21,12 +21,15 @@ def lint(context: Context) -> None:
     from collectors.aws.catalogue import load_resource_types, truncating_calls
     from collectors.azure.catalogue import calls_without_action
     from collectors.azure.catalogue import load_resource_types as load_azure_types
+    from collectors.gcp.catalogue import load_resource_types as load_gcp_types
+    from collectors.gcp.linting import rows_of_one_id
     from controls.gate import check_catalogue
     from controls.hygiene import hygiene_problems
     from controls.problems import Problem
 
     folders = [Path(folder) for folder in context.type_folders]
     aws, azure = load_resource_types(folders), load_azure_types(folders)
+    gcp = load_gcp_types(folders)
     schemas = context.schemas()
     catalogue = context.catalogue()
     problems = check_catalogue(catalogue, schemas)
@@ -38,6 +41,10 @@ def lint(context: Context) -> None:
     problems.extend(
         Problem(call, "which permission it needs cannot be read off its path", "Add `actions:`.")
         for call in calls_without_action(azure.values())
+    )
+    problems.extend(
+        Problem(f"{name}: id", "its rows are no assets, and need an id of their own", "Add `id:`.")
+        for name in rows_of_one_id(gcp.values())
     )
     out = context.output.results()
     for problem in problems:

@@ -7,6 +7,7 @@ account.
 
 from __future__ import annotations
 
+import os
 import warnings
 from types import MappingProxyType
 from typing import Any
@@ -43,7 +44,7 @@ def _found(settings: GcpSettings) -> tuple[Any, str | None]:
 
     options: dict[str, Any] = {
         "scopes": SCOPES,
-        "quota_project_id": settings.quota_project or None,
+        "quota_project_id": _quota_project(settings),
         "request": token_request(settings),
     }
     if not settings.credential.file:
@@ -57,6 +58,10 @@ def _found(settings: GcpSettings) -> tuple[Any, str | None]:
     return found, project
 
 
+def _quota_project(settings: GcpSettings) -> str | None:
+    return settings.quota_project or os.environ.get("GOOGLE_CLOUD_QUOTA_PROJECT") or None
+
+
 def _acting(source: Any, settings: GcpSettings) -> Any:
     """Return what acts as the service account that is to be impersonated, if there is one."""
     if not settings.credential.impersonate:
@@ -68,7 +73,7 @@ def _acting(source: Any, settings: GcpSettings) -> Any:
         source_credentials=source,
         target_principal=settings.credential.impersonate,
         target_scopes=list(SCOPES),
-        quota_project_id=settings.quota_project or None,
+        quota_project_id=_quota_project(settings),
     )
 
 

@@ -1,4 +1,4 @@
-"""The Google Cloud engine: which units there are, and collecting them on any executor.
+"""The Google Cloud engine: collecting the units of a run on any executor.
 
 `collect_unit` is the unit of work: plain data in, a small summary out, evidence written by the
 worker. First the contents of a scope are read, page by page; then each resource type finds its
@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
-from collectors.catalogue import types_in_scope
 from collectors.gcp.asking import Asker, LiveSource
 from collectors.gcp.assets import NotCollected, ScopeAssets
 from collectors.gcp.bulk import RESOURCES, BulkQuery, bulk_key, bulk_name, bulk_names, collect_bulk
 from collectors.gcp.caller import Told, UnitCaller
-from collectors.gcp.catalogue import load_resource_types, redactor_for
+from collectors.gcp.catalogue import redactor_for
 from collectors.gcp.index import AssetIndex
-from collectors.gcp.opening import OpenedScope, open_scopes, outcome_of
+from collectors.gcp.opening import OpenedScope, open_scopes
 from collectors.gcp.place import place_of
-from collectors.gcp.reading import Reading, queries_of, skipped_because
-from collectors.gcp.settings import GcpSettings
+from collectors.gcp.planning import GcpScope, UnitTarget, plan, projects_in
+from collectors.gcp.reading import queries_of
 from collectors.gcp.spec import ANY_ASSET, GcpResourceType
 from collectors.replaying import Inline
 from collectors.run_types import kept_types, only_gcp
@@ -45,7 +43,6 @@ from evidence.outcome import Outcome
 from evidence.segments import segment_path
 from evidence.snapshot import SnapshotRun
 from evidence.units import (
-    GLOBAL_REGION,
     SEALED,
     WORK,
     UnitKey,
@@ -59,52 +56,6 @@ if TYPE_CHECKING:
     from collectors.gcp.session import Session
 
 __all__ = ["GcpScope", "OpenedScope", "UnitTarget", "collect", "open_scopes", "plan"]
-
-_ABOVE = "only {} is read, and this lies above it: name {} as a scope to read it"
-
-
-@dataclass(frozen=True)
-class GcpScope:
-    """What to read. Without scopes it is the credentials' own project; no types means all."""
-
-    scopes: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    exclude_types: tuple[str, ...] = ()
-    type_folders: tuple[str, ...] = ()
-    settings: GcpSettings = field(default_factory=GcpSettings)
-    reading: Reading = field(default_factory=lambda: Reading(""))
-    units_at_once: int = 8
-
-    def chosen_types(self) -> dict[str, GcpResourceType]:
-        """Return the resource types in scope. Raises UsageError for a name that is none."""
-        known = load_resource_types(Path(folder) for folder in self.type_folders)
-        return types_in_scope(known, self.types, self.exclude_types)
-
-
-@dataclass(frozen=True)
-class UnitTarget:
-    """Everything that a worker needs to collect one unit: plain data.
-
-    `scope` is organizations/N, folders/N or projects/ID, `own` its account, `account` the unit's.
-    A `bulk` unit holds the pages of a content; `resource_type` is then its name.
-    """
-
-    scope: str
-    own: str
-    account: str
-    resource_type: str
-    run_folder: str
-    redaction_key: bytes
-    settings: GcpSettings
-    reading: Reading
-    bulk: bool = False
-    unread: str = ""
-    outcome: Outcome = Outcome.OK
-
-    @property
-    def key(self) -> UnitKey:
-        """The key of the unit."""
-        return UnitKey("gcp", self.account, GLOBAL_REGION, self.resource_type)
 
 
 class _Worker:
@@ -157,17 +108,6 @@ def _projects_of_run(run_folder: str, scope: str) -> dict[str, str]:
     return projects_in(intent.get("scope", {}).get("gcp", {}), scope)
 
 
-def projects_in(stored: Mapping[str, Any], scope: str) -> dict[str, str]:
-    """Return the ids of the projects of a scope by their numbers, as an intent states them."""
-    return {
-        str(project["number"]): str(project["id"])
-        for item in stored.get("scopes", [])
-        if item["id"] == scope
-        for project in item["projects"]
-        if project["number"]
-    }
-
-
 @functools.lru_cache(maxsize=1)
 def _types_of_run(run_folder: str) -> dict[str, GcpResourceType]:
     """The resource types that a run was started with: read once a process."""
@@ -210,75 +150,6 @@ def _commit_gap(target: UnitTarget, outcome: Outcome, detail: str) -> UnitRecord
     """Commit a unit of which nothing could be read. A bulk unit's gaps are its accounts'."""
     folder = Path(target.run_folder)
     return commit_gap(target.key, folder, outcome, detail, is_counted=not target.bulk)
-
-
-def plan(
-    scopes: Sequence[OpenedScope],
-    scope: GcpScope,
-    types: Mapping[str, GcpResourceType],
-    run: SnapshotRun,
-    redaction_key: bytes,
-) -> list[UnitTarget]:
-    """Return the units of a run, scope by scope. The run keeps its types (`keep_types`).
-
-    What lies above what is read is planned as well, and is unread: nobody is to take it for empty.
-    """
-    found: dict[UnitKey, UnitTarget] = {}
-    for opened in scopes:
-        base = UnitTarget(
-            opened.id,
-            opened.account,
-            opened.account,
-            "",
-            str(run.folder),
-            redaction_key,
-            scope.settings,
-            scope.reading,
-        )
-        for target in _targets(opened, base, types):
-            known = found.get(target.key)
-            if known is None or (known.unread and not target.unread):
-                found[target.key] = target
-    return list(found.values())
-
-
-def _targets(
-    opened: OpenedScope, base: UnitTarget, types: Mapping[str, GcpResourceType]
-) -> Iterator[UnitTarget]:
-    if opened.failure is None:
-        for name, query in queries_of(opened.id, types, base.reading).items():
-            why = skipped_because(query, base.reading)
-            unread: dict[str, Any] = {"unread": why, "outcome": Outcome.SKIPPED} if why else {}
-            yield replace(base, resource_type=name, bulk=True, **unread)
-    for name, spec in types.items():
-        for account, more in _accounts_of(spec, opened):
-            yield replace(base, resource_type=name, account=account, **more)
-
-
-def _accounts_of(
-    spec: GcpResourceType, opened: OpenedScope
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the accounts in which a type is read, and those in which it should have been."""
-    if opened.failure is not None:
-        why = f"{opened.id} could not be opened: {opened.failure.what}"
-        yield opened.account, {"unread": why, "outcome": outcome_of(opened.failure)}
-        return
-    projects = [project.id for project in opened.projects]
-    own = [] if opened.is_project else [opened.account]
-    read = {
-        "project": projects or own,
-        "organization": own,
-        "any": [*own, *projects],
-    }[spec.scope]
-    yield from ((account, {}) for account in read)
-    if spec.scope == "project":
-        return
-    above = opened.organization
-    if not above and opened.ancestors is None and opened.is_project and not read:
-        above = opened.account  # nobody knows what lies above it
-    if above and above not in read:
-        why = _ABOVE.format(opened.id, above)
-        yield above, {"unread": why, "outcome": Outcome.SKIPPED}
 
 
 def collect(
@@ -383,34 +254,3 @@ class _Waiting:
                 if target.key not in self._planned and target.key not in committed:
                     found.append(target)
         return found
-
-
-def undescribed(units: Iterable[UnitRecord], type_folders: Iterable[str]) -> dict[str, int]:
-    """Count the assets whose type no resource type describes, by asset type."""
-    known = load_resource_types(Path(folder) for folder in type_folders)
-    described = {spec.native_type for spec in known.values()}
-    found: Counter[str] = Counter()
-    for unit in units:
-        if unit.key.resource_type == RESOURCES:
-            found.update({k: n for k, n in unit.kinds.items() if k not in described})
-    return dict(sorted(found.items()))
-
-
-def scope_as_dict(scope: GcpScope, scopes: Sequence[OpenedScope]) -> dict[str, Any]:
-    """Return what the snapshot's intent says of Google Cloud: plain JSON data, without secrets."""
-    return {
-        **scope.reading.as_dict(),
-        "endpoint": scope.settings.address,
-        "credential": asdict(scope.settings.credential),
-        "quota_project": scope.settings.quota_project,
-        "exclude_types": list(scope.exclude_types),
-        "scopes": [
-            {
-                "id": opened.id,
-                "account": opened.account,
-                "organization": opened.organization,
-                "projects": [asdict(project) for project in opened.projects],
-            }
-            for opened in scopes
-        ],
-    }

@@ -15,11 +15,11 @@ from collectors.gcp.asking import Asker
 from collectors.gcp.assets import NotCollected, ScopeAssets
 from collectors.gcp.bulk import RESOURCES, BulkQuery, bulk_key, bulk_name, collect_bulk
 from collectors.gcp.caller import Told, UnitCaller
-from collectors.gcp.engine import projects_in
 from collectors.gcp.exchange import Reply, Request
 from collectors.gcp.index import AssetIndex, Clean
 from collectors.gcp.outcomes import NOT_COLLECTED
 from collectors.gcp.place import place_of
+from collectors.gcp.planning import projects_in
 from collectors.gcp.reading import Reading, queries_of
 from collectors.gcp.redacting import SERVICE, AssetRedactor
 from collectors.gcp.spec import ANY_ASSET, GcpResourceType
