@@ -254,7 +254,8 @@ def test_memory_does_not_grow_with_the_rows_of_resource_graph(
     fake.multiply(account_path(SANDBOX, "Store1"), 98_000)
     large = peak("large")
     assert (small["rows"], large["rows"]) == (2_006, 100_006)
-    assert large["kilobytes"] < small["kilobytes"] + 60_000, (small, large)
+    # Kept, the rows would take some 300 MB; threads and their pages differ by tens from run to run.
+    assert large["kilobytes"] < small["kilobytes"] + 100_000, (small, large)
 
 
 def test_the_whole_tenant_is_judged(fake: FakeAzure, folder: Path) -> None:
