@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,8 +25,33 @@ class Rates:
     burst: float = 100.0
 
 
-class TokenBucket:
-    """An adaptive token bucket. `clock` and `sleep` are passed in, so that tests need not wait."""
+class Turnstile(ABC):
+    """Lets one call after the other through, as there is room; safe for many threads.
+
+    `clock` and `sleep` are passed in, so that tests need not wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+
+    def acquire(self) -> None:
+        """Wait until there is room for one call, and take it."""
+        while wait := self._take():
+            self._sleep(wait)
+
+    @abstractmethod
+    def _take(self) -> float:
+        """Take room for one call and return 0, or return the seconds until there may be some."""
+
+
+class TokenBucket(Turnstile):
+    """An adaptive token bucket."""
 
     def __init__(
         self,
@@ -34,9 +60,8 @@ class TokenBucket:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        super().__init__(clock=clock, sleep=sleep)
         self._rates = rates or Rates()
-        self._clock, self._sleep = clock, sleep
-        self._lock = threading.Lock()
         self._rate = self._rates.start
         self._tokens = self._rates.burst
         self._filled = clock()
@@ -46,11 +71,6 @@ class TokenBucket:
     def rate(self) -> float:
         """The present rate, in requests a second."""
         return self._rate
-
-    def acquire(self) -> None:
-        """Take one token, waiting until there is one."""
-        while wait := self._take():
-            self._sleep(wait)
 
     def _take(self) -> float:
         with self._lock:

@@ -24,7 +24,7 @@ class Account:
     @property
     def shown(self) -> str:
         """Its name and id, as one text."""
-        return f"{self.name} ({self.id})" if self.name else self.id
+        return f"{self.name} ({self.id})" if self.name not in ("", self.id) else self.id
 
 
 def accounts_of(intent: Mapping[str, Any], units: tuple[UnitRecord, ...]) -> tuple[Account, ...]:

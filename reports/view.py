@@ -136,13 +136,18 @@ class ReportView:
     @property
     def clouds_without_regions(self) -> list[str]:
         """The clouds whose resources were read in all regions at once, as people call them."""
-        regional = {unit.key.provider for unit in self.units if unit.key.region != "global"}
-        return [CLOUDS.get(n, n) for n in sorted({a.provider for a in self.accounts} - regional)]
+        at_once = {account.provider for account in self.accounts} - {"aws"}
+        return [CLOUDS.get(provider, provider) for provider in sorted(at_once)]
 
     @cached_property
     def account_names(self) -> dict[str, str]:
         """Account id -> the name that the configuration gives it."""
         return {account.id: account.name for account in self.accounts}
+
+    @cached_property
+    def account_shown(self) -> dict[str, str]:
+        """Account id -> its name and id, as one text."""
+        return {account.id: account.shown for account in self.accounts}
 
 
 def sum_counts(counts: Any) -> dict[str, int]:

@@ -11,12 +11,11 @@ learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-t
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from collectors.limiter import TokenBucket
+from collectors.limiter import TokenBucket, Turnstile
 
 REMAINING = "x-ms-user-quota-remaining"
 RESETS_AFTER = "x-ms-user-quota-resets-after"
@@ -32,8 +31,8 @@ _RESERVE = 3
 """Reads that are left in the bucket: what it is said to hold is an answer old."""
 
 
-class QueryQuota:
-    """What all threads know of the quota; `clock` and `sleep` are passed in for tests."""
+class QueryQuota(Turnstile):
+    """What all threads know of the queries that are left."""
 
     def __init__(
         self,
@@ -41,16 +40,10 @@ class QueryQuota:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._clock, self._sleep = clock, sleep
-        self._lock = threading.Lock()
+        super().__init__(clock=clock, sleep=sleep)
         self._left: int | None = None
         self._resets = 0.0
         self._under_way = 0
-
-    def acquire(self) -> None:
-        """Wait until there is a query left, and take it."""
-        while wait := self._take():
-            self._sleep(wait)
 
     def _take(self) -> float:
         with self._lock:
@@ -78,7 +71,7 @@ class QueryQuota:
             self._resets = self._clock() + wait
 
 
-class ReadQuota:
+class ReadQuota(Turnstile):
     """What all threads know of the reads that are left of one subscription or tenant."""
 
     def __init__(
@@ -87,16 +80,10 @@ class ReadQuota:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._clock, self._sleep = clock, sleep
-        self._lock = threading.Lock()
+        super().__init__(clock=clock, sleep=sleep)
         self._left = math.inf
         self._said = 0.0
         self._under_way = 0
-
-    def acquire(self) -> None:
-        """Wait until there is a read left, and take it."""
-        while wait := self._take():
-            self._sleep(wait)
 
     def _take(self) -> float:
         with self._lock:

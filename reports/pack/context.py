@@ -126,8 +126,7 @@ class PackContext:
 
     def account(self, account: str) -> str:
         """Return an account as `production (123456789012)`."""
-        name = self.view.account_names.get(account, "")
-        return f"{name} ({account})" if name and name != account else account
+        return self.view.account_shown.get(account, account)
 
 
 def build_context(
