@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,11 @@ from evidence.secret_text import DEEPEST, SHORTEST, may_hold_secrets, secrets_in
 from evidence.storable import whole_text
 
 Step = str
-"""One step of a declared path: a key, `[]` for every element, `*` for every value, `**` for any
-number of steps."""
+"""One step of a declared path: a key, `[]` for every element, `[key!=a|b]` for every element whose
+`key` is none of these, `*` for every value, `**` for any number of steps."""
+
+_EXCEPT = re.compile(r"\[(\w+)!=([^\]]+)\]$")
+"""The end of a path's part that leaves elements out: those whose member has one of the values."""
 
 _MARK_LENGTH = 12
 _LONG = 500
@@ -58,13 +62,12 @@ def parse_path(path: str) -> tuple[Step, ...]:
     """Split `A[].B.*` into its steps. Raises ValueError when a step is empty."""
     steps: list[Step] = []
     for part in path.split("."):
-        name = part.removesuffix("[]")
-        if not name and not part.endswith("[]"):
+        left_out = _EXCEPT.search(part)
+        element = left_out.group() if left_out else "[]" if part.endswith("[]") else ""
+        name = part.removesuffix(element) if element else part
+        if not name and not element:
             raise ValueError(f"an empty step in the path {path!r}")
-        if name:
-            steps.append(name)
-        if part.endswith("[]"):
-            steps.append("[]")
+        steps.extend(step for step in (name, element) if step)
     return tuple(steps)
 
 
@@ -116,10 +119,12 @@ class Redactor:
         if step == "**":
             return self._declared_anywhere(value, rest, path, found)
         if isinstance(value, list):
-            if step != "[]":
+            if not step.startswith("["):
                 return value
             return [
-                self._declared(item, rest, f"{path}[{index}]", found)
+                item
+                if _is_left_out(step, item)
+                else self._declared(item, rest, f"{path}[{index}]", found)
                 for index, item in enumerate(value)
             ]
         if isinstance(value, dict):
@@ -204,6 +209,14 @@ class Redactor:
             parts.extend((text[position : span.start], mark))
             position = span.end
         return "".join(parts) + text[position:] if parts else text
+
+
+def _is_left_out(step: Step, item: Any) -> bool:
+    """Whether a step for elements leaves `item` out. What cannot be told from it is not."""
+    parts = _EXCEPT.search(step)
+    if parts is None or not isinstance(item, dict):
+        return False
+    return item.get(parts.group(1)) in parts.group(2).split("|")
 
 
 def _joined(path: str, key: Any) -> str:

@@ -664,6 +664,16 @@ def test_secrets_are_taken_out_before_anything_is_written(fake: SmallGcp, tmp_pa
     assert any("startup" in path for path in reasons)
 
 
+def test_secrets_of_types_that_are_left_out_are_taken_out_too(
+    fake: SmallGcp, tmp_path: Path
+) -> None:
+    context = context_in(tmp_path, fake, types=(), exclude_types=("gcp_small_bucket",))
+    snapshot = snapshot_of(context, collect_snapshot(context))
+    text = "\n".join(capture["body"] for capture in captures_of(snapshot))
+    assert "//storage.googleapis.com/one" in text, "it is evidence all the same"
+    assert "hide me" not in text
+
+
 @pytest.mark.parametrize("page_size", [1, 1000])
 def test_the_tables_can_be_made_again_from_the_captures(
     fake: SmallGcp, tmp_path: Path, page_size: int

@@ -225,6 +225,25 @@ def test_brackets_take_every_element_at_every_depth() -> None:
     )
 
 
+def test_elements_of_a_list_may_be_left_out_by_what_they_are_called() -> None:
+    answer = {
+        "items": [
+            {"key": "enable-oslogin", "value": "TRUE"},
+            {"key": "startup-script", "value": "curl"},
+            {"key": "enable-oslogin-2fa", "value": "FALSE"},
+            {"value": "no key"},
+            "no object",
+        ]
+    }
+    taken = copy.deepcopy(answer)
+    taken["items"][1]["value"] = taken["items"][3]["value"] = "#"  # type: ignore[index]
+    path = "items[key!=enable-oslogin|enable-oslogin-2fa].value"
+    assert redacted(path, answer) == (taken, ["items[1].value", "items[3].value"])
+    assert redacted("A.items[key!=x].value", {"A": answer})[1] == [
+        f"A.items[{number}].value" for number in range(4)
+    ]
+
+
 @pytest.mark.parametrize("answer", [{}, {"A": None}, {"A": {"B": None}}, {"A": "x"}, [], "text"])
 def test_where_a_declared_path_leads_nowhere_nothing_happens(answer: Any) -> None:
     assert redacted("A.B", answer) == (answer, [])

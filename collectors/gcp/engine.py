@@ -21,7 +21,7 @@ from collectors.gcp.asking import Asker, LiveSource
 from collectors.gcp.assets import NotCollected, ScopeAssets
 from collectors.gcp.bulk import RESOURCES, BulkQuery, bulk_key, bulk_name, bulk_names, collect_bulk
 from collectors.gcp.caller import Told, UnitCaller
-from collectors.gcp.catalogue import redactor_for
+from collectors.gcp.catalogue import load_resource_types, redactor_for
 from collectors.gcp.index import AssetIndex
 from collectors.gcp.opening import OpenedScope, open_scopes
 from collectors.gcp.place import place_of
@@ -40,6 +40,7 @@ from collectors.running import (
 )
 from collectors.unit import UnitCollector
 from evidence.outcome import Outcome
+from evidence.redaction import Redactor
 from evidence.segments import segment_path
 from evidence.snapshot import SnapshotRun
 from evidence.units import (
@@ -64,7 +65,7 @@ class _Worker:
     def __init__(self, target: UnitTarget) -> None:
         self.specs = _types_of_run(target.run_folder)
         self.queries = queries_of(target.scope, self.specs, target.reading)
-        self._redactor = redactor_for(self.specs.values(), target.redaction_key)
+        self._redactor = _redactor_of(self.specs, target)
         self._settings, self._own = target.settings, target.own
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -86,6 +87,12 @@ class _Worker:
         self.assets.close()
         if self._session is not None:
             self._session.close()
+
+
+def _redactor_of(specs: Mapping[str, GcpResourceType], target: UnitTarget) -> Redactor:
+    """Return what takes secrets out: pages hold assets of types that the run leaves out, too."""
+    known = load_resource_types(Path(folder) for folder in target.type_folders)
+    return redactor_for([*known.values(), *specs.values()], target.redaction_key)
 
 
 def assets_of_run(target: UnitTarget, queries: Mapping[str, BulkQuery]) -> ScopeAssets:

@@ -45,7 +45,8 @@ class UnitTarget:
     """Everything that a worker needs to collect one unit: plain data.
 
     `scope` is organizations/N, folders/N or projects/ID, `own` its account, `account` the unit's.
-    A `bulk` unit holds the pages of a content; `resource_type` is then its name.
+    A `bulk` unit holds the pages of a content; `resource_type` is then its name. `type_folders`
+    hold resource types besides the built-in ones.
     """
 
     scope: str
@@ -56,6 +57,7 @@ class UnitTarget:
     redaction_key: bytes
     settings: GcpSettings
     reading: Reading
+    type_folders: tuple[str, ...] = ()
     bulk: bool = False
     unread: str = ""
     outcome: Outcome = Outcome.OK
@@ -88,6 +90,7 @@ def plan(
             redaction_key,
             scope.settings,
             scope.reading,
+            scope.type_folders,
         )
         for target in _targets(opened, base, types):
             known = found.get(target.key)
