@@ -615,6 +615,7 @@ def test_an_analysis_gives_a_row_a_result(fake: SmallGcp, tmp_path: Path) -> Non
     assert snapshot.gaps == ()
     (asked,) = fake.asked("AnalyzeIamPolicy")
     assert asked["analysisQuery"]["accessSelector"]["permissions"] == ["iam.serviceAccounts.actAs"]
+    assert asked["analysisQuery"]["options"] == {"expandGroups": True}, "who is in a group counts"
 
 
 def test_an_analysis_that_is_not_whole_is_a_gap_that_says_why(
@@ -627,6 +628,7 @@ def test_an_analysis_that_is_not_whole_is_a_gap_that_says_why(
     gaps = [gap for gap in snapshot.gaps if gap.resource_type == "gcp_small_actor"]
     assert {gap.reason for gap in gaps} == {"error"}
     assert "groups could not be read" in gaps[0].detail
+    assert "needs groups.read in Google Workspace" in gaps[0].detail
 
 
 def test_what_answers_of_now_is_skipped_with_an_earlier_time(

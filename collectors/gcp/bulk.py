@@ -16,7 +16,7 @@ from collectors.gcp.asking import Asker, Question
 from collectors.gcp.exchange import Request
 from collectors.gcp.items import HIERARCHY
 from collectors.gcp.moments import same_moment
-from collectors.gcp.needs import PERMISSIONS
+from collectors.gcp.needs import GROUPS, PERMISSIONS
 from collectors.gcp.settings import LARGEST_SEARCH_PAGE
 from collectors.gcp.spec import (
     ANALYZE,
@@ -117,7 +117,8 @@ class BulkQuery:
         }
         if listing.method == ANALYZE:
             selected = {"permissions": list(listing.permissions)}
-            parameters = {"analysisQuery": {"scope": scope, "accessSelector": selected}}
+            asked = {"scope": scope, "accessSelector": selected, "options": {"expandGroups": True}}
+            parameters = {"analysisQuery": asked}
         request = Request(listing.method, parameters)
         return cls(listing.operation, request, "", PERMISSIONS[listing.method])
 
@@ -212,7 +213,8 @@ def _unexplored(answer: Mapping[str, Any]) -> list[str]:
     if answer.get("fullyExplored") and main.get("fullyExplored") and not errors:
         return []
     said = "; ".join(f"{item.get('code', '')}: {item.get('cause', '')}" for item in errors)
-    return [f"the policies were not fully explored{f' ({said})' if said else ''}"]
+    needs = f" (needs {GROUPS})" if "group" in said.casefold() else ""
+    return [f"the policies were not fully explored{f' ({said})' if said else ''}{needs}"]
 
 
 def not_asked(key: UnitKey, why: str) -> UnitRecord:

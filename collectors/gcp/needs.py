@@ -26,5 +26,11 @@ BESIDES = {
 Source: cloud.google.com/policy-intelligence/docs/analyze-iam-policies, "Required permissions".
 """
 
+GROUPS = "groups.read in Google Workspace, to see who is in a group"
+"""What no role of the cloud gives: the members of groups are the directory's.
+
+Source: the same page, "Required Google Workspace permissions".
+"""
+
 USES_QUOTA = "serviceusage.services.use"
-"""What every call takes on the project that its quota is counted in (same source)."""
+"""What every call takes on the project that its quota is counted in (as the contents' source)."""

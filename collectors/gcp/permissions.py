@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from collectors.gcp.needs import BESIDES, PERMISSIONS, USES_QUOTA
+from collectors.gcp.needs import BESIDES, GROUPS, PERMISSIONS, USES_QUOTA
 from collectors.gcp.outcomes import API
-from collectors.gcp.spec import GcpResourceType
+from collectors.gcp.spec import ANALYZE, GcpResourceType
 
 ROLE_ID = "auditpackReader"
 QUOTA_ROLE_ID = "auditpackQuota"
@@ -33,6 +33,11 @@ class Grants:
     permissions: tuple[str, ...]
     scopes: tuple[str, ...]
     quota_project: str
+
+    @property
+    def follows_groups(self) -> bool:
+        """Whether it is asked who is in the groups that roles are granted to."""
+        return PERMISSIONS[ANALYZE] in self.permissions
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -83,6 +88,7 @@ def as_document(grants: Grants) -> dict[str, Any]:
         "role": {"id": ROLE_ID, **_role(TITLE, _ABOUT, grants.permissions)},
         "made_in": list(grants.holders),
         "granted_on": list(grants.scopes),
+        "besides": [GROUPS] if grants.follows_groups else [],
         "quota_role": {"id": QUOTA_ROLE_ID, **quota_role},
         "quota_role_made_in": f"projects/{grants.quota_project}",
     }
@@ -103,6 +109,7 @@ def as_commands(grants: Grants) -> str:
         "#!/bin/sh",
         "# Grants what auditpack reads with, and nothing more. Run as an administrator of roles",
         "# and of IAM on the scopes, and as an owner of the quota project.",
+        *_about_groups(grants),
         "set -eu",
         ': "${MEMBER:?set MEMBER to who collects, such as serviceAccount:NAME@PROJECT'
         '.iam.gserviceaccount.com}"',
@@ -129,6 +136,10 @@ def as_commands(grants: Grants) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _about_groups(grants: Grants) -> list[str]:
+    return [f"# Besides, and not granted here: {GROUPS}."] if grants.follows_groups else []
+
+
 def _flag(holder: str) -> str:
     kind, _, name = holder.partition("/")
     return f"--{_KINDS[kind]}={name}"
@@ -147,6 +158,7 @@ def _bind(scope: str) -> str:
 def as_terraform(grants: Grants) -> str:
     """Return the same as Terraform: provider google."""
     blocks = [
+        *(f"{line}\n" for line in _about_groups(grants)),
         'variable "auditpack_member" {\n'
         '  description = "Who collects, such as serviceAccount:NAME@PROJECT'
         '.iam.gserviceaccount.com"\n'
