@@ -18,7 +18,9 @@ from evidence.schema import Facet as SchemaFacet
 from evidence.schema import Field as SchemaField
 
 FieldType = Literal["text", "boolean", "integer", "number", "timestamp", "tags", "policy", "list"]
-Decode = Literal["boolean", "integer", "number", "timestamp", "epoch", "epoch_ms", "lower"]
+Decode = Literal[
+    "boolean", "integer", "number", "timestamp", "epoch", "epoch_ms", "lower", "seconds"
+]
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -50,7 +52,8 @@ class FieldSpec(Strict):
     """One field of a facet.
 
     `path` is JMESPath over the call's answer (over the element, inside a list). `absent` is the
-    value of "observed, and there is none". `decode` turns text into what it stands for.
+    value of "observed, and there is none". `decode` turns text into what it stands for;
+    `seconds` is of lengths of time such as 3.5s, 7d, 24h.
     """
 
     type: FieldType

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,8 @@ class _Functions(jmespath.functions.Functions):
 
 
 _NO_FIT = "a path does not fit the answer's form"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LENGTH_OF_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 
@@ -153,10 +156,21 @@ def _decoded(decode: str, value: Any) -> Any:
         return value.lower()
     if decode == "timestamp":
         return _timestamp_text(value)
+    if decode == "seconds":
+        return _seconds(value)
     try:
         return int(value) if decode == "integer" else float(value)
     except ValueError:
         return value
+
+
+def _seconds(value: str) -> Any:
+    """Return a length of time in seconds; other text stays as it is.
+
+    Source: google.protobuf.Duration as JSON (`3.5s`), and Google's settings that take m, h and d.
+    """
+    found = _LENGTH_OF_TIME.fullmatch(value)
+    return float(found.group(1)) * _UNITS[found.group(2)] if found else value
 
 
 def _from_epoch(value: Any, per_second: int) -> Any:
