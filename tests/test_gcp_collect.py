@@ -431,7 +431,9 @@ def test_a_project_without_an_organisation_has_nothing_above_it(
 ) -> None:
     fake.assets = [project(1, "shop"), bucket("one", 1)]
     snapshot = collected(tmp_path, fake, scopes=("projects/shop",))
-    assert accounts_of(snapshot, "gcp_small_folder") == {}
+    unit = unit_of(snapshot, "shop", "gcp_small_folder")
+    assert (unit.listed.value, unit.resources) == ("ok", 0), "it is seen that nothing does"
+    assert unit.captures == ("gcp/shop/global/gcp_assets.resource#1",)
     assert snapshot.gaps == ()
 
 

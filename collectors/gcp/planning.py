@@ -14,7 +14,7 @@ from collectors.gcp.catalogue import load_resource_types
 from collectors.gcp.opening import OpenedScope, outcome_of
 from collectors.gcp.reading import Reading, queries_of, skipped_because
 from collectors.gcp.settings import GcpSettings
-from collectors.gcp.spec import GcpResourceType
+from collectors.gcp.spec import ACCESS_POLICY, GcpResourceType
 from evidence.outcome import Outcome
 from evidence.snapshot import SnapshotRun
 from evidence.units import GLOBAL_REGION, UnitKey, UnitRecord
@@ -124,7 +124,7 @@ def _accounts_of(
     own = [] if opened.is_project else [opened.account]
     read = {
         "project": projects or own,
-        "organization": own,
+        "organization": own or _alone(spec, opened),
         "any": [*own, *projects],
     }[spec.scope]
     yield from ((account, {}) for account in read)
@@ -136,6 +136,16 @@ def _accounts_of(
     if above and above not in read:
         why = _ABOVE.format(opened.id, above)
         yield above, {"unread": why, "outcome": Outcome.SKIPPED}
+
+
+def _alone(spec: GcpResourceType, opened: OpenedScope) -> list[str]:
+    """Return the account of a project that nothing lies above: there it is seen that nothing does.
+
+    Access policies cannot be listed there, and there are none without an organisation.
+    """
+    return (
+        [opened.account] if opened.ancestors == () and spec.listing.content != ACCESS_POLICY else []
+    )
 
 
 def undescribed(units: Iterable[UnitRecord], type_folders: Iterable[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from collectors.gcp.bulk import BulkQuery, asset_types_of, bulk_name
 from collectors.gcp.settings import LARGEST_PAGE
-from collectors.gcp.spec import CONTENTS, LIST_ASSETS, ContentStep, GcpResourceType
+from collectors.gcp.spec import ACCESS_POLICY, CONTENTS, LIST_ASSETS, ContentStep, GcpResourceType
 
 NOT_OF_THEN = "answers as of now only, and this run reads as of an earlier time"
 """Why a search or an analysis is not made with `--as-of`."""
@@ -82,4 +82,4 @@ def skipped_because(query: BulkQuery, reading: Reading) -> str:
     if query.request.method != LIST_ASSETS:
         return f"{query.request.method} {NOT_OF_THEN}" if reading.as_of else ""
     below = not str(query.request.parameters["parent"]).startswith("organizations/")
-    return ONLY_ABOVE if query.content == "access_policy" and below else ""
+    return ONLY_ABOVE if query.content == ACCESS_POLICY and below else ""

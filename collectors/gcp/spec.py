@@ -28,6 +28,7 @@ from evidence.schema import TableSchema
 
 Content = Literal["resource", "iam_policy", "org_policy", "access_policy"]
 
+ACCESS_POLICY: Content = "access_policy"
 CONTENTS: tuple[Content, ...] = ("resource", "iam_policy", "org_policy", "access_policy")
 """The contents that Cloud Asset Inventory is asked for, one listing each."""
 
