@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from auditpack.config import (
 )
 from auditpack.options import Context, common_options
 from evidence.errors import UsageError
+
+if TYPE_CHECKING:
+    from auditpack.collecting import CollectSummary
 
 DONE_WITH_GAPS = 4
 _SHOWN_KINDS = 3
@@ -105,29 +109,37 @@ def collect(
         )
     changed = Context(config, context.config_file, context.output)
     summary = collect_snapshot(changed, resume=resume, providers=providers)
+    _say(context, summary)
+    context.output.json(summary.as_dict())
+    if strict and summary.gaps:
+        sys.exit(DONE_WITH_GAPS)
+
+
+def _say(context: Context, summary: CollectSummary) -> None:
+    from reports.pack.text import plural
+
     out = context.output.results()
     out.print(f"[bold]Snapshot {summary.snapshot}[/bold]  {summary.folder}")
-    places = f"{len(summary.accounts)} accounts"
+    places = plural(len(summary.accounts), "account")
     if summary.regions:
-        places += f" and {len(summary.regions)} regions"
+        places += f" and {plural(len(summary.regions), 'region')}"
     out.print(
-        f"{summary.resources} resources in {places}; {summary.calls} calls,"
-        f" {summary.records} exchanges kept, {summary.seconds:.1f} s"
+        f"{plural(summary.resources, 'resource')} in {places}; {plural(summary.calls, 'call')},"
+        f" {plural(summary.records, 'exchange')} kept, {summary.seconds:.1f} s"
     )
     if summary.read_time:
         out.print(f"Google Cloud was read as of {summary.read_time}")
     if summary.undescribed:
         out.print(_undescribed(summary.undescribed))
     if summary.redactions:
-        out.print(f"{summary.redactions} secrets were redacted before anything was written")
+        hidden = plural(summary.redactions, "secret")
+        out.print(f"{hidden} redacted before anything was written")
     if summary.gaps:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(summary.gaps.items()))
-        out.print(f"[yellow]{sum(summary.gaps.values())} gaps[/yellow]: {reasons}")
+        number = plural(sum(summary.gaps.values()), "gap")
+        out.print(f"[yellow]{number}[/yellow]: {reasons}")
     else:
         out.print("No gaps: everything in scope was read")
-    context.output.json(summary.as_dict())
-    if strict and summary.gaps:
-        sys.exit(DONE_WITH_GAPS)
 
 
 def _of(provider: str, types: tuple[str, ...]) -> tuple[str, ...]:
