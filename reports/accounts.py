@@ -48,7 +48,7 @@ def _names(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for tenant in scope.get("azure", {}).get("tenants", []):
         named += [tenant, *tenant["subscriptions"]]
     for item in scope.get("gcp", {}).get("scopes", []):
-        named += item["projects"]
+        named += [{"id": item["account"], "name": item.get("name", "")}, *item["projects"]]
     return ((item["id"], item.get("name", "")) for item in named if item.get("id"))
 
 

@@ -34,6 +34,7 @@ from collectors.gcp.engine import GcpScope
 from evidence.errors import UsageError
 from evidence.segments import read_lines
 from evidence.snapshot import Snapshot
+from reports.accounts import accounts_of as accounts_of_intent
 
 API = "cloudasset.googleapis.com"
 ABOVE = ("folders/8", ORGANIZATION)
@@ -155,6 +156,15 @@ def test_what_lies_above_projects_is_the_organisations(fake: SmallGcp, tmp_path:
     assert accounts_of(snapshot) == {"shop": "ok", "lab": "ok"}
     assert set(accounts_of(snapshot, "gcp_small_policy")) == {ORGANIZATION, "shop", "lab"}
     assert rows_of(snapshot, "gcp_small_folder")[0]["account"] == ORGANIZATION
+
+
+def test_folders_and_projects_are_called_by_their_names(fake: SmallGcp, tmp_path: Path) -> None:
+    snapshot = collected(tmp_path, fake, scopes=("folders/8",))
+    shown = {
+        a.id: a.shown for a in accounts_of_intent(snapshot.predicate["intent"], snapshot.units)
+    }
+    assert shown["folders/8"] == "Folder 8 (folders/8)"
+    assert shown[ORGANIZATION] == ORGANIZATION, "it is not read, and nobody says its name"
 
 
 def test_digest_and_length_are_of_the_bytes_on_the_wire(tmp_path: Path) -> None:

@@ -98,6 +98,21 @@ def resource_of(result: Mapping[str, Any]) -> str:
     return str(result.get("resource") or result.get("attachedResourceFullName") or "")
 
 
+def name_of(asset: Mapping[str, Any], folder: str) -> str:
+    """Return what a folder or organisation is called, from its own asset; empty if it is another.
+
+    `folder` is folders/N or organizations/N.
+    """
+    if (
+        str(asset.get("name") or "").removeprefix("//cloudresourcemanager.googleapis.com/")
+        != folder
+    ):
+        return ""
+    resource = asset.get("resource")
+    data = resource.get("data") if isinstance(resource, dict) else None
+    return str(data.get("displayName") or "") if isinstance(data, dict) else ""
+
+
 def project_of(asset: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Return number, id and name of a project from its own asset; None if it is no such one."""
     if asset.get("assetType") != PROJECT:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from collectors.gcp.bulk import BulkQuery
 from collectors.gcp.errors import GcpCredentialsError, GcpUnreachableError, missing_libraries
 from collectors.gcp.exchange import Reply
-from collectors.gcp.items import HIERARCHY, project_of
+from collectors.gcp.items import HIERARCHY, name_of, project_of
 from collectors.gcp.needs import PERMISSIONS
 from collectors.gcp.outcomes import classify, detail_of, is_throttle, lacks_token
 from collectors.gcp.settings import GcpSettings
@@ -45,9 +45,9 @@ class OpenedProject:
 class OpenedScope:
     """A scope after the first handshake.
 
-    `account` is its own account, `ancestors` what lies above it, nearest first; None where that is
-    not known. Where its projects could not be `listed`, a remark says why. `failure` says why
-    nothing of it can be read.
+    `account` is its own account, `name` what people call it, `ancestors` what lies above it,
+    nearest first; None where that is not known. Where its projects could not be `listed`, a remark
+    says why. `failure` says why nothing of it can be read.
     """
 
     id: str
@@ -57,6 +57,7 @@ class OpenedScope:
     remarks: tuple[str, ...] = ()
     failure: AuditpackError | None = None
     listed: bool = True
+    name: str = ""
 
     @property
     def is_project(self) -> bool:
@@ -76,6 +77,7 @@ class _Found:
 
     projects: list[OpenedProject] = field(default_factory=list)
     ancestors: tuple[str, ...] | None = None
+    name: str = ""
 
 
 def open_scopes(
@@ -152,10 +154,11 @@ def _open(session: Session, name: str, read_time: str) -> OpenedScope:
 def _scope(name: str, found: _Found, **more: Any) -> OpenedScope:
     """Return the scope; a project's account is its id, however it was named."""
     if not name.startswith("projects/"):
-        return OpenedScope(name, name, tuple(found.projects), found.ancestors, **more)
+        projects = tuple(found.projects)
+        return OpenedScope(name, name, projects, found.ancestors, name=found.name, **more)
     given = _account_of(name)
     mine = next((p for p in found.projects if given in (p.id, p.number)), OpenedProject(given))
-    return OpenedScope(name, mine.id, (mine,), found.ancestors, **more)
+    return OpenedScope(name, mine.id, (mine,), found.ancestors, name=mine.name, **more)
 
 
 def _unlisted(name: str, found: _Found, reply: Reply) -> OpenedScope:
@@ -185,7 +188,8 @@ def _account_of(scope: str) -> str:
 
 
 def _note(found: _Found, scope: str, asset: Mapping[str, Any]) -> None:
-    """Note a project, and what lies above the scope."""
+    """Note a project, what the scope is called, and what lies above it."""
+    found.name = found.name or name_of(asset, scope)
     project = project_of(asset)
     if project is not None:
         number, known, name = project

@@ -171,6 +171,7 @@ def scope_as_dict(scope: GcpScope, scopes: Sequence[OpenedScope]) -> dict[str, A
             {
                 "id": opened.id,
                 "account": opened.account,
+                "name": opened.name,
                 "organization": opened.organization,
                 "projects": [asdict(project) for project in opened.projects],
             }
