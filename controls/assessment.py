@@ -20,6 +20,7 @@ from controls.catalogue import Catalogue
 from controls.database import quoted
 from controls.evaluate import FINDING_COLUMNS, Findings, evaluate
 from controls.gate import require_sound
+from controls.gate_memory import GateMemory
 from controls.models import Check, Control, Framework
 from controls.scoring import FORMULA, FORMULA_VERSION, WEIGHTS, Counts, score_framework
 from evidence.canonical import canonical_json, digest_of
@@ -111,16 +112,16 @@ def assess(
     *,
     owner_tags: Sequence[str] = (),
     memory_limit: str = "",
-    gate_passed: Path | None = None,
+    gate_memory: GateMemory | None = None,
 ) -> Assessment:
     """Judge a snapshot, seal the result, and return it; an equal assessment is reused.
 
-    `gate_passed` is the folder that remembers which catalogues passed the gate.
+    `gate_memory` remembers what has passed the gate.
     Raises DataError when the catalogue does not pass the gate, UsageError for an unknown
     framework, StoreError when it cannot be written.
     """
     chosen = [catalogue.framework(name) for name in frameworks]
-    require_sound(catalogue, schemas, passed=gate_passed)
+    require_sound(catalogue, schemas, memory=gate_memory)
     catalogue = catalogue.without(_elsewhere(snapshot, schemas))
     sealer.begin(store)
     with workspace(store.incomplete(), f"assessment-of-{snapshot.id}") as folder:

@@ -31,6 +31,7 @@ from pack_store import CHECKS, FINISHED, NOW, SCHEMAS, STARTED, _catalogue
 from support_store import sealer_of
 
 from controls.assessment import assess
+from controls.gate_memory import GateMemory
 from evidence.canonical import canonical_json
 from evidence.errors import StoreError
 from evidence.keys import SigningKey, make_signing_key
@@ -129,7 +130,7 @@ def work(root: Path, key: SigningKey, cycles: int, say: Say, now: datetime.datet
             SCHEMAS,
             ["demo"],
             sealer,
-            gate_passed=root.parent / "gate",
+            gate_memory=GateMemory(root.parent / "gate"),
         )
         say("sealed", "assessment", found.id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from support_controls import (
 )
 
 from controls.gate import check_catalogue, require_sound
+from controls.gate_memory import GateMemory
 from controls.hygiene import hygiene_problems
 from controls.problems import Problem
 from evidence.errors import DataError
@@ -198,16 +200,42 @@ def test_require_sound_raises_the_first_problem_and_counts_the_rest(tmp_path: Pa
     assert caught.value.exit_code == 2
 
 
-def test_a_catalogue_that_passed_is_remembered_and_a_changed_one_is_not(tmp_path: Path) -> None:
-    passed, folder = tmp_path / "passed", tmp_path / "catalogue"
+def test_what_passed_is_remembered_and_what_changed_since_passes_again(tmp_path: Path) -> None:
+    memory, folder = GateMemory(tmp_path / "passed"), tmp_path / "catalogue"
     sound = check_yaml("encrypted", ENCRYPTED, examples=EXAMPLES)
-    require_sound(make_catalogue(folder, [sound]), SCHEMAS, passed=passed)
-    assert len(list(passed.iterdir())) == 1
+    require_sound(make_catalogue(folder, [sound]), SCHEMAS, memory=memory)
+    known = memory.passed()
+    assert len(known) == 1
     changed = make_catalogue(folder, [{**sound, "pass": "encryption.algorithm = 'NONE'"}])
     for schemas, catalogue in ((SCHEMAS, changed), ({"aws_home": HOME}, load_folder(folder))):
         with pytest.raises(DataError):
-            require_sound(catalogue, schemas, passed=passed)
-    assert len(list(passed.iterdir())) == 1, "what failed is not remembered"
+            require_sound(catalogue, schemas, memory=memory)
+    assert memory.passed() == known, "what failed is not remembered"
+
+
+def test_only_what_did_not_pass_before_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = GateMemory(tmp_path / "passed")
+    one, two = (check_yaml(name, ENCRYPTED, examples=EXAMPLES) for name in ("one", "two"))
+    require_sound(make_catalogue(tmp_path / "a", [one]), SCHEMAS, memory=memory)
+    looked: list[str] = []
+
+    def noted(_: Any, check: Any, *more: Any) -> list[Any]:
+        looked.append(check.id)
+        return []
+
+    monkeypatch.setattr("controls.gate.check_problems", noted)
+    both = make_catalogue(tmp_path / "b", [one, two])
+    require_sound(both, SCHEMAS, memory=memory)
+    assert looked == ["two"]
+    require_sound(both, SCHEMAS, memory=memory)
+    assert looked == ["two"]
+    name = both.checks["one"].resource
+    known = SCHEMAS[name]
+    wider = replace(known, facets=(*known.facets, replace(known.facets[0], name="another")))
+    require_sound(both, {**SCHEMAS, name: wider}, memory=memory)
+    assert looked == ["two", "one", "two"], "a check is judged by the shape of its table"
 
 
 # -------------------------------------------------------------------------------------- facts

@@ -57,6 +57,7 @@ def assess_snapshot(
     """Judge a snapshot with the configured (or given) frameworks."""
     from auditpack.config import cache_folder
     from controls.assessment import assess
+    from controls.gate_memory import GateMemory
     from evidence.snapshot import Snapshot
 
     store = context.store()
@@ -73,7 +74,7 @@ def assess_snapshot(
         context.sealer(),
         owner_tags=context.config.owner_tags,
         memory_limit=context.config.memory_limit,
-        gate_passed=cache_folder() / "gate",
+        gate_memory=GateMemory(cache_folder() / "gate"),
     )
 
 

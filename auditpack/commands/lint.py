@@ -11,19 +11,23 @@ from auditpack.options import Context, common_options
 
 
 @click.command()
+@click.option("--afresh", is_flag=True, help="Check again what has passed and is unchanged, too.")
 @common_options
-def lint(context: Context) -> None:
+def lint(context: Context, *, afresh: bool) -> None:
     """Check every resource type, check, fact, control and framework, and their examples.
 
     Runs the gate: expressions bind, examples get the status that they expect, and missing evidence
-    never passes or fails (knock-out and vacuous tests). Exits with 2 when something is wrong.
+    never passes or fails (knock-out and vacuous tests). What has passed before and is unchanged is
+    not checked again. Exits with 2 when something is wrong.
     """
+    from auditpack.config import cache_folder
     from collectors.aws.catalogue import load_resource_types, truncating_calls
     from collectors.azure.catalogue import calls_without_action
     from collectors.azure.catalogue import load_resource_types as load_azure_types
     from collectors.gcp.catalogue import load_resource_types as load_gcp_types
     from collectors.gcp.linting import rows_of_one_id
     from controls.gate import check_catalogue
+    from controls.gate_memory import GateMemory
     from controls.hygiene import hygiene_problems
     from controls.problems import Problem
 
@@ -32,7 +36,8 @@ def lint(context: Context) -> None:
     gcp = load_gcp_types(folders)
     schemas = context.schemas()
     catalogue = context.catalogue()
-    problems = check_catalogue(catalogue, schemas)
+    memory = None if afresh else GateMemory(cache_folder() / "gate")
+    problems = check_catalogue(catalogue, schemas, memory=memory)
     problems.extend(hygiene_problems(catalogue))
     problems.extend(
         Problem(call, "the answer could be cut short: it has a token and no paging", "Add `page:`.")
