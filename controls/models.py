@@ -188,8 +188,18 @@ class Group(Strict):
     title: str
 
 
+class Profile(Strict):
+    """A part of a framework that one may be held to alone: a baseline, a level, a category."""
+
+    id: str
+    title: str
+
+
 class Requirement(Strict):
-    """An item of a framework, and the common controls that meet it."""
+    """An item of a framework, and the common controls that meet it.
+
+    `profiles` are those of the framework that it is in; none means all.
+    """
 
     id: str
     title: str
@@ -197,6 +207,7 @@ class Requirement(Strict):
     controls: tuple[str, ...] = Field(min_length=1)
     manual_evidence: tuple[ManualEvidence, ...] = ()
     level: int | None = None
+    profiles: tuple[str, ...] = ()
     automated: bool | None = None
     note: str = ""
 
@@ -204,7 +215,8 @@ class Requirement(Strict):
 class Framework(Strict):
     """What a company is held to. Wording is ours; ids are the publisher's.
 
-    With `benchmark`, a requirement is decided by the checks whose `equivalents` name it under that
+    `scope` says what of the publisher's text is listed here, and what is not. With `benchmark`, a
+    requirement is decided by the checks whose `equivalents` name it under that
     key; without, by every check of its controls.
     """
 
@@ -214,17 +226,22 @@ class Framework(Strict):
     publisher: str
     source: str
     about: str
+    scope: str = ""
     benchmark: str | None = None
+    profiles: tuple[Profile, ...] = ()
     groups: tuple[Group, ...]
     requirements: tuple[Requirement, ...]
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Framework:
         groups = {group.id for group in self.groups}
+        profiles = {profile.id for profile in self.profiles}
         seen: set[str] = set()
         for requirement in self.requirements:
             if requirement.group not in groups:
                 raise ValueError(f"{requirement.id} is in group {requirement.group!r}: not a group")
+            for name in sorted(set(requirement.profiles) - profiles):
+                raise ValueError(f"{requirement.id} is in profile {name!r}: not a profile")
             if requirement.id in seen:
                 raise ValueError(f"{requirement.id} is there twice")
             seen.add(requirement.id)
