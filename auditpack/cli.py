@@ -13,6 +13,7 @@ import click
 from auditpack import __version__
 from auditpack.commands.bundle import bundle
 from auditpack.commands.collect import collect
+from auditpack.commands.crosswalk import crosswalk
 from auditpack.commands.demo import demo
 from auditpack.commands.disclose import disclose
 from auditpack.commands.doctor import doctor
@@ -71,6 +72,7 @@ for _command in (
     export,
     list_,
     explain,
+    crosswalk,
     lint,
     permissions,
     schema,

@@ -209,12 +209,17 @@ class StoreConfig(_Strict):
 
 
 class Config(_Strict):
-    """The whole configuration. `store` is a folder, or the URL of a bucket or container."""
+    """The whole configuration. `store` is a folder, or the URL of a bucket or container.
+
+    `frameworks` may be narrowed to a profile (`nist_800_53:moderate`). `not_applicable` says why a
+    requirement (`soc2:CC6.4`) does not apply to the company.
+    """
 
     organisation: str = "Unnamed organisation"
     store: str = "store"
     store_options: StoreConfig = StoreConfig()
     frameworks: tuple[str, ...] = ()
+    not_applicable: dict[str, str] = Field(default_factory=dict)
     period: PeriodConfig | None = None
     owner_tags: tuple[str, ...] = ("Owner", "owner", "Team", "team")
     aws: AwsConfig = AwsConfig()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -22,6 +23,7 @@ from controls.evaluate import FINDING_COLUMNS, Findings, evaluate
 from controls.gate import require_sound
 from controls.gate_memory import GateMemory
 from controls.models import Check, Control, Framework
+from controls.scoping import Scoping, scope_frameworks
 from controls.scoring import FORMULA, FORMULA_VERSION, WEIGHTS, Counts, score_framework
 from evidence.canonical import canonical_json, digest_of
 from evidence.files import write_atomically
@@ -110,17 +112,20 @@ def assess(
     frameworks: Sequence[str],
     sealer: Sealer,
     *,
+    not_applicable: Mapping[str, str] = MappingProxyType({}),
     owner_tags: Sequence[str] = (),
     memory_limit: str = "",
     gate_memory: GateMemory | None = None,
 ) -> Assessment:
     """Judge a snapshot, seal the result, and return it; an equal assessment is reused.
 
-    `gate_memory` remembers what has passed the gate.
+    `frameworks` may be narrowed to a profile (`nist_800_53:moderate`); `not_applicable` gives
+    reasons by `framework:requirement` (`controls.scoping`). `gate_memory` remembers what has passed
+    the gate.
     Raises DataError when the catalogue does not pass the gate, UsageError for an unknown
     framework, StoreError when it cannot be written.
     """
-    chosen = [catalogue.framework(name) for name in frameworks]
+    chosen = scope_frameworks(catalogue, frameworks, not_applicable)
     require_sound(catalogue, schemas, memory=gate_memory)
     catalogue = catalogue.without(_elsewhere(snapshot, schemas))
     sealer.begin(store)
@@ -156,11 +161,20 @@ def _elsewhere(snapshot: Snapshot, schemas: Mapping[str, TableSchema]) -> frozen
 def _results(
     snapshot: Snapshot,
     catalogue: Catalogue,
-    frameworks: Sequence[Framework],
+    scopings: Sequence[Scoping],
     found: Findings,
     owner_tags: Sequence[str],
 ) -> dict[str, Any]:
-    scored = [score_framework(catalogue, item, found.by_check) for item in frameworks]
+    scored = [
+        score_framework(
+            catalogue,
+            item.framework,
+            found.by_check,
+            profile=item.profile,
+            not_applicable=item.not_applicable,
+        )
+        for item in scopings
+    ]
     return {
         "snapshot": {"id": snapshot.id, "manifest_sha256": snapshot.manifest_digest},
         "as_of": snapshot.as_of,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from controls.models import Check, Control, Fact, Framework
+from controls.models import Check, Control, Fact, Framework, Requirement
 from evidence.canonical import digest_of
 from evidence.errors import DataError, UsageError
 from evidence.yaml_files import line_of, load_model
@@ -66,21 +66,41 @@ class Catalogue:
         """SHA-256 of the catalogue's canonical form."""
         return digest_of(self.as_dict())
 
+    @cached_property
+    def _by_control(self) -> dict[str, list[Check]]:
+        found: dict[str, list[Check]] = {}
+        for check in self.checks.values():
+            found.setdefault(check.control, []).append(check)
+        return found
+
+    @cached_property
+    def _by_equivalent(self) -> dict[tuple[str, str], list[Check]]:
+        found: dict[tuple[str, str], list[Check]] = {}
+        for check in self.checks.values():
+            for source in check.equivalents:
+                for item in check.equivalent_ids(source):
+                    found.setdefault((source, item), []).append(check)
+        return found
+
     def checks_of_control(self, control: str) -> list[Check]:
         """Return the checks that hang on a control."""
-        return [check for check in self.checks.values() if check.control == control]
+        return self._by_control.get(control, [])
+
+    def checks_equivalent_to(self, source: str, item: str) -> list[Check]:
+        """Return the checks with the rule that another source has under an id."""
+        return self._by_equivalent.get((source, item), [])
+
+    def checks_of(self, framework: Framework, requirement: Requirement) -> list[Check]:
+        """Return the checks that decide a requirement of a framework, by id."""
+        if framework.benchmark is not None:
+            return self.checks_equivalent_to(framework.benchmark, requirement.id)
+        found = [c for name in requirement.controls for c in self.checks_of_control(name)]
+        return sorted(found, key=lambda check: check.id)
 
     def checks_of_requirement(self, framework: Framework, requirement_id: str) -> list[Check]:
-        """Return the checks that decide a requirement, by id."""
-        if framework.benchmark is not None:
-            key = framework.benchmark
-            return [
-                check
-                for check in self.checks.values()
-                if requirement_id in check.equivalent_ids(key)
-            ]
-        wanted = next(r for r in framework.requirements if r.id == requirement_id).controls
-        return [check for check in self.checks.values() if check.control in wanted]
+        """Return the checks that decide the requirement of an id, by id."""
+        wanted = next(r for r in framework.requirements if r.id == requirement_id)
+        return self.checks_of(framework, wanted)
 
     def framework(self, name: str) -> Framework:
         """Return a framework by id. Raises UsageError with the nearest name."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controls.catalogue import Catalogue
+from controls.mappings import asks_people
 from controls.problems import Problem
 
 
 def hygiene_problems(catalogue: Catalogue) -> list[Problem]:
-    """Return what is unused or doubled: idle controls, twin checks, unknown benchmark ids."""
+    """Return what is unused, doubled or without evidence, and benchmark ids that do not exist."""
     return [
         *_idle_controls(catalogue),
+        *_without_evidence(catalogue),
         *_twin_checks(catalogue),
         *_unknown_benchmark_ids(catalogue),
     ]
@@ -29,6 +31,19 @@ def _idle_controls(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(
                 catalogue.where("library", name, "id"), f"no requirement names the control {name!r}"
             )
+
+
+def _without_evidence(catalogue: Catalogue) -> Iterator[Problem]:
+    """A requirement is met by what checks find or by what people bring: one of the two is named."""
+    for framework in catalogue.frameworks.values():
+        for number, requirement in enumerate(framework.requirements):
+            decided = catalogue.checks_of(framework, requirement)
+            if not decided and not asks_people(catalogue, requirement):
+                yield Problem(
+                    catalogue.where("frameworks", framework.id, "requirements", str(number)),
+                    f"nothing evidences {requirement.id}: no check, and nothing that people bring",
+                    "Name manual evidence, or a control that has checks or names some.",
+                )
 
 
 def _twin_checks(catalogue: Catalogue) -> Iterator[Problem]:

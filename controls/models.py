@@ -215,9 +215,10 @@ class Requirement(Strict):
 class Framework(Strict):
     """What a company is held to. Wording is ours; ids are the publisher's.
 
-    `scope` says what of the publisher's text is listed here, and what is not. With `benchmark`, a
-    requirement is decided by the checks whose `equivalents` name it under that
-    key; without, by every check of its controls.
+    `scope` says what of the publisher's text is listed here, and what is not. One that is there
+    `by_default` is judged where nobody names frameworks. With `benchmark`, a requirement is decided
+    by the checks whose `equivalents` name it under that key; without, by every check of its
+    controls.
     """
 
     id: str
@@ -227,6 +228,7 @@ class Framework(Strict):
     source: str
     about: str
     scope: str = ""
+    by_default: bool = False
     benchmark: str | None = None
     profiles: tuple[Profile, ...] = ()
     groups: tuple[Group, ...]

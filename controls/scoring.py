@@ -10,15 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 from controls.catalogue import Catalogue
 from controls.models import Check, Framework, Severity, Status
 
-FORMULA_VERSION = "1"
+FORMULA_VERSION = "2"
 FORMULA = (
-    "A requirement is not_satisfied if a finding of its checks fails, else not_evidenced if one is"
-    " not_evidenced or if it has no check, else satisfied if one passes, else not_applicable."
+    "A requirement that the company has declared not applicable, with a reason, is not_applicable"
+    " and its findings count nowhere. Any other is not_satisfied if a finding of its checks fails,"
+    " else not_evidenced if one is not_evidenced or if it has no check, else satisfied if one"
+    " passes, else not_applicable."
     " Score = satisfied / (satisfied + not_satisfied + not_evidenced)."
     " Evidence coverage = (pass + fail) / (pass + fail + not_evidenced) over findings."
     " Severity-weighted pass rate = sum over checks of weight x pass / (pass + fail +"
@@ -119,12 +122,27 @@ def percent(share: Fraction | None) -> str | None:
 
 @dataclass(frozen=True)
 class RequirementResult:
-    """A requirement and what its checks found."""
+    """A requirement and what its checks found.
+
+    `because` is the company's reason why it does not apply, where it says so.
+    """
 
     id: str
     status: RequirementStatus
     counts: Counts
     checks: tuple[str, ...]
+    because: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON data."""
+        told = {"declared_not_applicable": self.because} if self.because else {}
+        return {
+            "id": self.id,
+            "status": self.status.value,
+            "findings": self.counts.as_dict(),
+            "checks": list(self.checks),
+            **told,
+        }
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,7 @@ class FrameworkResult:
     requirements: tuple[RequirementResult, ...]
     weighted: Fraction | None
     statuses: dict[RequirementStatus, int] = field(default_factory=dict)
+    profile: str = ""
 
     @property
     def counts(self) -> Counts:
@@ -156,19 +175,12 @@ class FrameworkResult:
         """Return the result as plain JSON data."""
         return {
             "id": self.id,
+            **({"profile": self.profile} if self.profile else {}),
             "score_percent": percent(self.score),
             "evidence_coverage_percent": percent(self.counts.coverage),
             "severity_weighted_pass_rate_percent": percent(self.weighted),
             "requirements_by_status": {k.value: v for k, v in self.statuses.items()},
-            "requirements": [
-                {
-                    "id": item.id,
-                    "status": item.status.value,
-                    "findings": item.counts.as_dict(),
-                    "checks": list(item.checks),
-                }
-                for item in self.requirements
-            ],
+            "requirements": [item.as_dict() for item in self.requirements],
         }
 
 
@@ -184,23 +196,36 @@ def requirement_status(counts: Counts, has_checks: bool) -> RequirementStatus:
 
 
 def score_framework(
-    catalogue: Catalogue, framework: Framework, by_check: Mapping[str, Counts]
+    catalogue: Catalogue,
+    framework: Framework,
+    by_check: Mapping[str, Counts],
+    *,
+    profile: str = "",
+    not_applicable: Mapping[str, str] = MappingProxyType({}),
 ) -> FrameworkResult:
-    """Score a framework from the counts of every check (checks without findings may be missing)."""
+    """Score a framework from the counts of every check (checks without findings may be missing).
+
+    `not_applicable` gives the reasons of what the company says does not apply, by requirement;
+    `profile` is what the framework was narrowed to.
+    """
     results = []
     used: dict[str, Check] = {}
     for requirement in framework.requirements:
-        checks = catalogue.checks_of_requirement(framework, requirement.id)
-        used.update({check.id: check for check in checks})
-        counts = total_of(by_check.get(check.id, Counts()) for check in checks)
-        status = requirement_status(counts, bool(checks))
+        checks = catalogue.checks_of(framework, requirement)
         names = tuple(check.id for check in checks)
-        results.append(RequirementResult(requirement.id, status, counts, names))
+        because = not_applicable.get(requirement.id, "")
+        if because:
+            status, counts = RequirementStatus.NOT_APPLICABLE, Counts()
+        else:
+            used.update({check.id: check for check in checks})
+            counts = total_of(by_check.get(check.id, Counts()) for check in checks)
+            status = requirement_status(counts, bool(checks))
+        results.append(RequirementResult(requirement.id, status, counts, names, because))
     statuses = {
         status: sum(result.status is status for result in results) for status in RequirementStatus
     }
     weighted = severity_weighted(used.values(), by_check)
-    return FrameworkResult(framework.id, tuple(results), weighted, statuses)
+    return FrameworkResult(framework.id, tuple(results), weighted, statuses, profile)
 
 
 def severity_weighted(checks: Iterable[Check], by_check: Mapping[str, Counts]) -> Fraction | None:

@@ -27,13 +27,17 @@ SEVERITY_ORDER = ("critical", "high", "medium", "low", "informational")
 
 @dataclass(frozen=True)
 class RequirementView:
-    """A requirement with its status, the counts of its findings, and what it needs from people."""
+    """A requirement with its status, the counts of its findings, and what it needs from people.
+
+    `because` is why the company says that it does not apply; empty where it does not say so.
+    """
 
     requirement: Requirement
     status: str
     findings: dict[str, int]
     checks: tuple[Check, ...]
     manual_evidence: tuple[ManualEvidence, ...]
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,26 @@ class FrameworkView:
     weighted: str | None
     statuses: dict[str, int]
     requirements: tuple[RequirementView, ...]
+    profile: str = ""
+
+    @property
+    def title(self) -> str:
+        """The framework's title, and the profile's where it was narrowed to one."""
+        names = {profile.id: profile.title for profile in self.framework.profiles}
+        return ": ".join([self.framework.title, *([names[self.profile]] if self.profile else [])])
 
     def groups(self) -> list[tuple[str, str, tuple[RequirementView, ...]]]:
-        """Return (group id, title, requirements), in the framework's own order."""
+        """Return (group id, title, requirements), in the framework's own order.
+
+        A group may have no requirement of its own: it then is the heading of those below it.
+        """
+        held: dict[str, list[RequirementView]] = {}
+        for item in self.requirements:
+            held.setdefault(item.requirement.group, []).append(item)
         return [
-            (
-                group.id,
-                group.title,
-                tuple(item for item in self.requirements if item.requirement.group == group.id),
-            )
+            (group.id, group.title, tuple(held.get(group.id, ())))
             for group in self.framework.groups
+            if not self.profile or group.id in held
         ]
 
 
@@ -221,6 +235,7 @@ def _framework_view(assessment: Assessment, result: dict[str, Any]) -> Framework
             item["findings"],
             tuple(assessment.checks[name] for name in item["checks"]),
             _manual_evidence(assessment, framework, by_id[item["id"]]),
+            item.get("declared_not_applicable", ""),
         )
         for item in result["requirements"]
     )
@@ -231,6 +246,7 @@ def _framework_view(assessment: Assessment, result: dict[str, Any]) -> Framework
         result["severity_weighted_pass_rate_percent"],
         result["requirements_by_status"],
         views,
+        result.get("profile", ""),
     )
 
 

@@ -72,6 +72,7 @@ def assess_snapshot(
         context.schemas(),
         chosen,
         context.sealer(),
+        not_applicable=context.config.not_applicable,
         owner_tags=context.config.owner_tags,
         memory_limit=context.config.memory_limit,
         gate_memory=GateMemory(cache_folder() / "gate"),
@@ -79,14 +80,16 @@ def assess_snapshot(
 
 
 def _fitting(catalogue: Catalogue, snapshot: Snapshot) -> tuple[str, ...]:
-    """Return the frameworks that say anything of the clouds in a snapshot.
+    """Return the usual frameworks that say anything of the clouds in a snapshot.
 
-    Those that are asked for by name are judged all the same, and then lack evidence.
+    Those that are asked for by name are judged all the same, and then may lack evidence.
     """
     providers = {unit.key.provider for unit in snapshot.units}
     types = {name for name, schema in snapshot.schemas.items() if schema.provider in providers}
     chosen = []
     for name, framework in catalogue.frameworks.items():
+        if not framework.by_default:
+            continue
         benchmark = framework.benchmark
         judged = {
             check.resource for check in catalogue.checks.values() if benchmark in check.equivalents

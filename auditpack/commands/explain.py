@@ -11,6 +11,7 @@ from auditpack.options import Context, common_options
 
 if TYPE_CHECKING:
     from controls.catalogue import Catalogue
+    from controls.models import Requirement
     from evidence.schema import TableSchema
 
 
@@ -64,19 +65,20 @@ def _requirement(name: str, catalogue: Catalogue) -> dict[str, Any]:
     prefix, _, wanted = name.partition(":")
     plain = prefix.lower().replace("-", "_")
     starting = [known for known in catalogue.frameworks if known.startswith(plain)]
-    framework = catalogue.framework(starting[0] if len(starting) == 1 else plain)
+    known = plain in catalogue.frameworks or len(starting) != 1
+    framework = catalogue.framework(plain if known else starting[0])
     for requirement in framework.requirements:
         if requirement.id.lower() == wanted.lower():
-            checks = catalogue.checks_of_requirement(framework, requirement.id)
+            checks = catalogue.checks_of(framework, requirement)
             return {
                 "requirement": f"{framework.id}:{requirement.id}",
                 "title": requirement.title,
                 "framework": f"{framework.title} {framework.version}",
-                "controls": list(requirement.controls),
+                "profiles": list(requirement.profiles),
+                "controls": _controls_of(requirement, catalogue),
                 "checks": [f"{check.id}  {check.title}" for check in checks],
-                "manual_evidence": [
-                    f"{item.type}: {item.about}" for item in requirement.manual_evidence
-                ],
+                "manual_evidence": _manual_evidence(requirement, catalogue),
+                "note": requirement.note,
             }
     ids = [requirement.id for requirement in framework.requirements]
     near = difflib.get_close_matches(wanted, ids, 3)
@@ -87,13 +89,26 @@ def _requirement(name: str, catalogue: Catalogue) -> dict[str, Any]:
     )
 
 
+def _controls_of(requirement: Requirement, catalogue: Catalogue) -> dict[str, str]:
+    return {name: catalogue.controls[name].title for name in requirement.controls}
+
+
+def _manual_evidence(requirement: Requirement, catalogue: Catalogue) -> list[str]:
+    """What people must bring for a requirement: its own, and that of its controls."""
+    asked = [(item.type, item.about, "") for item in requirement.manual_evidence]
+    for name in requirement.controls:
+        for item in catalogue.controls[name].manual_evidence:
+            asked.append((item.type, item.about, f" ({name})"))
+    return [f"{kind}: {about}{of}" for kind, about, of in asked]
+
+
 def _check(name: str, catalogue: Catalogue) -> dict[str, Any]:
     check = catalogue.checks[name]
     served = [
         f"{framework.id}:{requirement.id}  {requirement.title}"
         for framework in catalogue.frameworks.values()
         for requirement in framework.requirements
-        if check in catalogue.checks_of_requirement(framework, requirement.id)
+        if check in catalogue.checks_of(framework, requirement)
     ]
     document = check.model_dump(mode="json", by_alias=True)
     document["requirements"] = served

@@ -34,7 +34,7 @@ def _frameworks(context: Context) -> list[dict[str, Any]]:
     rows = []
     for framework in catalogue.frameworks.values():
         with_checks = sum(
-            bool(catalogue.checks_of_requirement(framework, requirement.id))
+            bool(catalogue.checks_of(framework, requirement))
             for requirement in framework.requirements
         )
         rows.append(

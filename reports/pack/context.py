@@ -175,7 +175,7 @@ def _chapters(view: ReportView, severities: Sequence[str]) -> list[Chapter]:
             for place, (group_id, title, items) in enumerate(framework.groups())
             if items
         )
-        title = framework.framework.title
+        title = framework.title
         add(anchor, title, "framework", sections=sections, framework=framework)
     sections = tuple((f"failures-{item}", item.capitalize()) for item in severities)
     add("failures", "Failures", "failures", sections=sections)

@@ -150,7 +150,7 @@ def _describe(metadata: Any, context: PackContext) -> None:
         f"Evidence of {text.printable(view.organisation)}, {view.period_from} to {view.period_to},"
         f" from snapshot {view.snapshot.id}"
     )
-    metadata.keywords = [text.printable(item.framework.title) for item in view.frameworks]
+    metadata.keywords = [text.printable(item.title) for item in view.frameworks]
     metadata.generator = f"auditpack {view.tool_version}"
     metadata.created = metadata.modified = f"{_as_of(context):%Y-%m-%dT%H:%M:%SZ}"
     metadata.lang = _LANGUAGE

@@ -121,7 +121,7 @@ def requirements_served(view: ReportView) -> dict[str, tuple[tuple[str, str], ..
     for framework in view.frameworks:
         for item in framework.requirements:
             for check in item.checks:
-                ids = found.setdefault(check.id, {}).setdefault(framework.framework.title, [])
+                ids = found.setdefault(check.id, {}).setdefault(framework.title, [])
                 ids.append(item.requirement.id)
     return {
         name: tuple((title, ", ".join(ids)) for title, ids in by_title.items())

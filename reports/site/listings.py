@@ -47,7 +47,7 @@ def index_value(site: Site) -> dict[str, Any]:
         },
         "requirements": [
             [
-                framework.framework.title,
+                framework.title,
                 item.requirement.id,
                 item.requirement.title,
                 item.status,
@@ -56,9 +56,7 @@ def index_value(site: Site) -> dict[str, Any]:
             for framework in view.frameworks
             for item in framework.requirements
         ],
-        "frameworks": [
-            [item.framework.title, framework_page(item.framework.id)] for item in view.frameworks
-        ],
+        "frameworks": [[item.title, framework_page(item.framework.id)] for item in view.frameworks],
         "controls": [
             [name, control.title, control.objective, control_link(name)]
             for name, control in view.assessment.controls.items()

@@ -81,7 +81,7 @@ class Renderer:
         self._verify()
 
     def _framework(self, framework: FrameworkView) -> None:
-        title = framework.framework.title
+        title = framework.title
         self._write(
             framework_page(framework.framework.id),
             "framework.html.j2",
