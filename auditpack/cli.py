@@ -20,6 +20,7 @@ from auditpack.commands.doctor import doctor
 from auditpack.commands.evaluate import evaluate
 from auditpack.commands.explain import explain
 from auditpack.commands.export import export
+from auditpack.commands.framework import framework
 from auditpack.commands.init import init
 from auditpack.commands.key_changes import revoke, rotate
 from auditpack.commands.keys import keys
@@ -73,6 +74,7 @@ for _command in (
     list_,
     explain,
     crosswalk,
+    framework,
     lint,
     permissions,
     schema,

@@ -23,6 +23,7 @@ from controls.evaluate import FINDING_COLUMNS, Findings, evaluate
 from controls.gate import require_sound
 from controls.gate_memory import GateMemory
 from controls.models import Check, Control, Framework
+from controls.parameters import parameters_of, with_parameters
 from controls.scoping import Scoping, scope_frameworks
 from controls.scoring import FORMULA, FORMULA_VERSION, WEIGHTS, Counts, score_framework
 from evidence.canonical import canonical_json, digest_of
@@ -127,6 +128,7 @@ def assess(
     """
     chosen = scope_frameworks(catalogue, frameworks, not_applicable)
     require_sound(catalogue, schemas, memory=gate_memory)
+    catalogue = with_parameters(catalogue, parameters_of(item.framework for item in chosen))
     catalogue = catalogue.without(_elsewhere(snapshot, schemas))
     sealer.begin(store)
     with workspace(store.incomplete(), f"assessment-of-{snapshot.id}") as folder:

@@ -1,7 +1,7 @@
 """The catalogue: every check, fact, control and framework, derived from the folders.
 
-A user's own `auditpack.d/{checks,facts,library,frameworks}` adds to the built-in files, and
-replaces those of the same name. Installed packages add folders through the entry-point group
+A user's own `auditpack.d/{checks,facts,library,frameworks,profiles}` adds to the built-in files,
+and replaces those of the same name. Installed packages add folders through the entry-point group
 `auditpack.catalogue` (a callable that returns a folder).
 """
 
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from controls.models import Check, Control, Fact, Framework, Requirement
+from controls.profiles import OwnProfile, resolve
 from evidence.canonical import digest_of
 from evidence.errors import DataError, UsageError
 from evidence.yaml_files import line_of, load_model
@@ -94,6 +95,9 @@ class Catalogue:
         """Return the checks that decide a requirement of a framework, by id."""
         if framework.benchmark is not None:
             return self.checks_equivalent_to(framework.benchmark, requirement.id)
+        if requirement.equivalent:
+            benchmark, _, item = requirement.equivalent.partition(":")
+            return self.checks_equivalent_to(benchmark, item)
         found = [c for name in requirement.controls for c in self.checks_of_control(name)]
         return sorted(found, key=lambda check: check.id)
 
@@ -126,9 +130,10 @@ def load_catalogue(folders: Iterable[Path] = ()) -> Catalogue:
 
     References between the files are checked here; expressions by `controls.gate`.
     """
+    folders = (BUILT_IN, *_installed(), *folders)
     loaded: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     files: dict[tuple[str, str], Path] = {}
-    for folder in (BUILT_IN, *_installed(), *folders):
+    for folder in folders:
         for kind, model in _KINDS.items():
             for file in sorted((folder / kind).rglob("*.yaml")):
                 item: Any = load_model(file, model)
@@ -141,6 +146,7 @@ def load_catalogue(folders: Iterable[Path] = ()) -> Catalogue:
                     )
                 loaded[kind][item.id] = item
                 files[kind, item.id] = file
+    _add_profiles(folders, loaded["frameworks"], files)
     catalogue = Catalogue(
         _sorted(loaded["checks"]),
         _sorted(loaded["facts"]),
@@ -150,6 +156,25 @@ def load_catalogue(folders: Iterable[Path] = ()) -> Catalogue:
     )
     _check_references(catalogue)
     return catalogue
+
+
+def _add_profiles(
+    folders: Iterable[Path],
+    frameworks: dict[str, Framework],
+    files: dict[tuple[str, str], Path],
+) -> None:
+    """Resolve the profiles of `folders` into frameworks. Raises DataError."""
+    for folder in folders:
+        for file in sorted((folder / "profiles").rglob("*.yaml")):
+            profile = load_model(file, OwnProfile)
+            _check_name(file, profile.id)
+            try:
+                frameworks[profile.id] = resolve(profile, frameworks)
+            except UsageError as error:
+                raise DataError(
+                    error.what, where=f"{file}: {error.where}", mend=error.mend
+                ) from error
+            files["frameworks", profile.id] = file
 
 
 def _installed() -> list[Path]:

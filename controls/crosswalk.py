@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from controls.catalogue import Catalogue
-from controls.models import Framework, Requirement
-from evidence.errors import UsageError
+from controls.models import Requirement
+from controls.profiles import requirements_in
 
 
 class Coverage(StrEnum):
@@ -86,22 +86,6 @@ def crosswalk(
             asked.setdefault(name, []).append(requirement.id)
     rows = tuple(_row(item, asked) for item in requirements_in(second, profiles[1]))
     return Crosswalk(first.id, second.id, rows)
-
-
-def requirements_in(framework: Framework, profile: str = "") -> list[Requirement]:
-    """Return the requirements of a profile (of none, all). Raises UsageError if it has no such."""
-    known = [item.id for item in framework.profiles]
-    if profile and profile not in known:
-        raise UsageError(
-            f"{framework.id} has no profile {profile!r}",
-            where="profile",
-            mend=f"There are: {', '.join(known)}." if known else "It has none: leave it out.",
-        )
-    return [
-        item
-        for item in framework.requirements
-        if not profile or not item.profiles or profile in item.profiles
-    ]
 
 
 def _row(requirement: Requirement, asked: Mapping[str, list[str]]) -> CrosswalkRow:

@@ -198,25 +198,34 @@ class Profile(Strict):
 class Requirement(Strict):
     """An item of a framework, and the common controls that meet it.
 
-    `profiles` are those of the framework that it is in; none means all.
+    `profiles` are those of the framework that it is in; none means all. `equivalent` names a
+    benchmark's item (`cis_gcp_5.0:2.1`) whose checks decide it, instead of its controls'.
     """
 
     id: str
     title: str
     group: str
-    controls: tuple[str, ...] = Field(min_length=1)
+    controls: tuple[str, ...] = ()
     manual_evidence: tuple[ManualEvidence, ...] = ()
     level: int | None = None
     profiles: tuple[str, ...] = ()
     automated: bool | None = None
+    equivalent: str = ""
     note: str = ""
+
+    @model_validator(mode="after")
+    def _is_met_somehow(self) -> Requirement:
+        if not self.controls and not self.manual_evidence:
+            raise ValueError(f"{self.id} names neither a control nor evidence that people bring")
+        return self
 
 
 class Framework(Strict):
     """What a company is held to. Wording is ours; ids are the publisher's.
 
     `scope` says what of the publisher's text is listed here, and what is not. One that is there
-    `by_default` is judged where nobody names frameworks. With `benchmark`, a requirement is decided
+    `by_default` is judged where nobody names frameworks. `parameters` are set (`check.parameter`)
+    where it is judged. With `benchmark`, a requirement is decided
     by the checks whose `equivalents` name it under that key; without, by every check of its
     controls.
     """
@@ -229,6 +238,7 @@ class Framework(Strict):
     about: str
     scope: str = ""
     by_default: bool = False
+    parameters: dict[str, bool | int | str] = Field(default_factory=dict)
     benchmark: str | None = None
     profiles: tuple[Profile, ...] = ()
     groups: tuple[Group, ...]

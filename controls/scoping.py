@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controls.catalogue import Catalogue
-from controls.crosswalk import requirements_in
 from controls.models import Framework
+from controls.profiles import requirements_in
 from evidence.errors import UsageError
 
 

@@ -11,6 +11,7 @@ KINDS = [
     "fact",
     "control",
     "framework",
+    "profile",
     "resource",
     "azure-resource",
     "gcp-resource",
@@ -34,12 +35,14 @@ def schema_text(kind: str) -> str:
     from collectors.azure.spec import AzureResourceType
     from collectors.gcp.spec import GcpResourceType
     from controls.models import Check, Control, Fact, Framework
+    from controls.profiles import OwnProfile
 
     models: dict[str, type[BaseModel]] = {
         "check": Check,
         "fact": Fact,
         "control": Control,
         "framework": Framework,
+        "profile": OwnProfile,
         "resource": AwsResourceType,
         "azure-resource": AzureResourceType,
         "gcp-resource": GcpResourceType,
