@@ -75,18 +75,22 @@ def resolve(profile: OwnProfile, frameworks: Mapping[str, Framework]) -> Framewo
 
 
 def requirements_in(framework: Framework, profile: str = "") -> list[Requirement]:
-    """Return the requirements of a profile (of none, all). Raises UsageError if it has no such."""
+    """Return the requirements of a profile, or of several (`security+privacy`); of none, all.
+
+    What is in no profile is in every one. Raises UsageError where the framework has no such.
+    """
+    wanted = set(profile.split("+")) if profile else set()
     known = [item.id for item in framework.profiles]
-    if profile and profile not in known:
+    for name in sorted(wanted.difference(known)):
         raise UsageError(
-            f"{framework.id} has no profile {profile!r}",
+            f"{framework.id} has no profile {name!r}",
             where="profile",
             mend=f"There are: {', '.join(known)}." if known else "It has none: leave it out.",
         )
     return [
         item
         for item in framework.requirements
-        if not profile or not item.profiles or profile in item.profiles
+        if not wanted or not item.profiles or wanted.intersection(item.profiles)
     ]
 
 

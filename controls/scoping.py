@@ -31,7 +31,8 @@ class Scoping:
 def scope_frameworks(
     catalogue: Catalogue, names: Sequence[str], not_applicable: Mapping[str, str]
 ) -> list[Scoping]:
-    """Return what the names stand for: `soc2`, or `nist_800_53:moderate` for a profile.
+    """Return what the names stand for: `soc2`, or `nist_800_53:moderate` for a profile,
+    `soc2:security+privacy` for several.
 
     `not_applicable` maps `framework:requirement` to a reason. Raises UsageError for what does not
     exist, for a framework that is named twice, and for a reason that says nothing.

@@ -45,6 +45,8 @@ def test_a_profile_has_its_own_requirements_and_those_of_all(catalogue: Catalogu
     assert [item.id for item in result(catalogue, "wide").requirements] == ["R1", "R2", "R3"]
     narrowed = result(catalogue, "wide:small")
     assert [item.id for item in narrowed.requirements] == ["R1", "R2"]
+    both = result(catalogue, "wide:large+small")
+    assert [item.id for item in both.requirements] == ["R1", "R2", "R3"]
     assert narrowed.as_dict()["profile"] == "small"
     assert "profile" not in result(catalogue, "wide").as_dict()
 
