@@ -31,6 +31,7 @@ from auditpack.commands.pack import pack
 from auditpack.commands.permissions import permissions
 from auditpack.commands.rebuild import rebuild
 from auditpack.commands.schema import schema
+from auditpack.commands.score import score
 from auditpack.commands.show import show
 from auditpack.commands.site import site
 from auditpack.commands.verify import verify
@@ -62,6 +63,7 @@ for _command in (
     demo,
     collect,
     evaluate,
+    score,
     pack,
     site,
     bundle,

@@ -112,6 +112,17 @@ def test_thresholds_have_their_exit_code(folder: Path, aws_environment: Any) -> 
     assert (
         auditpack("evaluate", "--store", "ev", "--fail-on", "informational", cwd=folder).code == 3
     )
+    assert auditpack("score", "--store", "ev", "--fail-under", "99.9", cwd=folder).code == 3
+    said = auditpack("score", "--store", "ev", "--json", cwd=folder)
+    assert said.code == 0
+    totals = [
+        sum(sum(row["findings"].values()) for row in said.json[f"by_{part}"])
+        for part in ("control", "account", "owner", "severity")
+    ]
+    assert len(set(totals)) == 1, "every breakdown holds every finding once"
+    assert "Score = satisfied" in said.json["formula"]["text"]
+    shown = auditpack("score", "--store", "ev", "--by", "family", cwd=folder)
+    assert "CC6  Logical and physical access" in shown.out
 
 
 def test_strict_says_by_its_exit_code_that_there_are_gaps(

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from auditpack.commands.thresholds import (
+    BELOW_THRESHOLD,
+    SEVERITIES,
+    has_failure,
+    is_below,
+    threshold_options,
+)
 from auditpack.options import Context, common_options
 
 if TYPE_CHECKING:
@@ -15,23 +21,11 @@ if TYPE_CHECKING:
     from controls.catalogue import Catalogue
     from evidence.snapshot import Snapshot
 
-BELOW_THRESHOLD = 3
-_SEVERITIES = ["critical", "high", "medium", "low", "informational"]
-
 
 @click.command()
 @click.option("--snapshot", default="", help="Snapshot to judge [default: the newest].")
 @click.option("--framework", "frameworks", multiple=True, help="Framework; may be repeated.")
-@click.option(
-    "--fail-under",
-    type=click.FloatRange(0, 100),
-    help="Exit with 3 when a framework's score is below this percentage.",
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice(_SEVERITIES),
-    help="Exit with 3 when a check of this severity or above fails.",
-)
+@threshold_options
 @common_options
 def evaluate(
     context: Context,
@@ -47,7 +41,7 @@ def evaluate(
     """
     assessment = assess_snapshot(context, snapshot, frameworks)
     show_assessment(context, assessment)
-    if _is_below(assessment, fail_under) or _has_failure(assessment, fail_on):
+    if is_below(assessment, fail_under) or has_failure(assessment, fail_on):
         sys.exit(BELOW_THRESHOLD)
 
 
@@ -141,7 +135,7 @@ def _severity_table(assessment: Assessment) -> Any:
     table.add_column("Fails", justify="right")
     table.add_column("Check")
     failing = [
-        (_SEVERITIES.index(check.severity.value), -counts["fail"], check.title, check, counts)
+        (SEVERITIES.index(check.severity.value), -counts["fail"], check.title, check, counts)
         for name, counts in assessment.results["findings"]["by_check"].items()
         if counts["fail"] and (check := assessment.checks.get(name)) is not None
     ]
@@ -180,27 +174,3 @@ def _summary(results: dict[str, Any]) -> dict[str, Any]:
         ],
         "formula": results["formula"],
     }
-
-
-def _is_below(assessment: Assessment, threshold: float | None) -> bool:
-    if threshold is None:
-        return False
-    wanted = Fraction(str(threshold)) / 100
-    return any(
-        _exact_score(item["requirements_by_status"]) < wanted
-        for item in assessment.results["frameworks"]
-    )
-
-
-def _exact_score(statuses: dict[str, int]) -> Fraction:
-    """The score without rounding, so that 79.96 does not pass for 80."""
-    counted = statuses["satisfied"] + statuses["not_satisfied"] + statuses["not_evidenced"]
-    return Fraction(statuses["satisfied"], counted) if counted else Fraction(1)
-
-
-def _has_failure(assessment: Assessment, severity: str | None) -> bool:
-    if severity is None:
-        return False
-    counted = _SEVERITIES[: _SEVERITIES.index(severity) + 1]
-    by_severity = assessment.results["findings"]["by_severity"]
-    return any(by_severity.get(name, {}).get("fail", 0) for name in counted)
