@@ -14,6 +14,7 @@ def hygiene_problems(catalogue: Catalogue) -> list[Problem]:
     return [
         *_idle_controls(catalogue),
         *_without_evidence(catalogue),
+        *_without_scope(catalogue),
         *_twin_checks(catalogue),
         *_unknown_benchmark_ids(catalogue),
     ]
@@ -73,3 +74,14 @@ def _unknown_benchmark_ids(catalogue: Catalogue) -> Iterator[Problem]:
                         catalogue.where("checks", check.id, "equivalents", framework.benchmark),
                         f"{framework.id} has no requirement {name!r}",
                     )
+
+
+def _without_scope(catalogue: Catalogue) -> Iterator[Problem]:
+    """A framework says what of the publisher's text it lists: a reader cannot see what is not."""
+    for framework in catalogue.frameworks.values():
+        if not framework.scope:
+            yield Problem(
+                catalogue.where("frameworks", framework.id, "id"),
+                "the framework does not say what of its text is listed here, and what is not",
+                "Say it in `scope`.",
+            )

@@ -101,35 +101,35 @@ def compare(
     """Return how `peer` (its requirement ids with `provider:check`) differs from our mapping.
 
     Requirements of the peer are ours whose id has the same parts; where the peer's id is finer, the
-    nearest one above it.
+    nearest one above it, and where it is coarser, all those below it together.
     """
     known = {parts_of(item.id): item for item in framework.requirements}
     mapped: dict[str, set[str]] = {}
+    units: dict[str, list[Requirement]] = {}
     unknown: list[str] = []
     for name, checks in peer.items():
-        found = _nearest(parts_of(name), known)
-        if found is None:
+        found = _counterparts(parts_of(name), known)
+        if not found:
             unknown.append(name)
             continue
-        mapped.setdefault(found.id, set()).update(_our_ids(catalogue, checks))
+        unit = found[0].id if len(found) == 1 else name
+        units[unit] = found
+        mapped.setdefault(unit, set()).update(_our_ids(catalogue, checks))
     differences, same, theirs, ours = [], 0, 0, 0
-    for requirement in framework.requirements:
-        if requirement.id not in mapped:
-            continue
+    for unit, requirements in units.items():
         here = {
             check.id
+            for requirement in requirements
             for check in catalogue.checks_of(framework, requirement)
             if check.equivalent_ids(PEER)
         }
-        there = mapped[requirement.id]
-        same, theirs, ours = (
-            same + len(here & there),
-            theirs + len(there - here),
-            ours + len(here - there),
-        )
+        there = mapped[unit]
+        same += len(here & there)
+        theirs += len(there - here)
+        ours += len(here - there)
         if here != there:
             lists = (tuple(sorted(there - here)), tuple(sorted(here - there)))
-            differences.append(Difference(requirement.id, *lists))
+            differences.append(Difference(unit, *lists))
     return Comparison(
         framework.id, len(peer), same, theirs, ours, tuple(unknown), tuple(differences)
     )
@@ -138,17 +138,23 @@ def compare(
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the letters and numbers that an id is made of: `A.5.1` and `a_5_1` have the same."""
     plain = re.sub(r"^(dora|nis2|ksi)[-_ ]", "", name.casefold())
-    plain = re.sub(r"\bart(?:icle)?[-_ ]?(?=\d)", "", plain)
+    plain = re.sub(r"^cc_(?=[a-z])|\bart(?:icle)?[-_ ]?(?=\d)", "", plain)
     return tuple(re.findall(r"[a-z]+|\d+", plain))
 
 
-def _nearest(
+def _counterparts(
     parts: tuple[str, ...], known: Mapping[tuple[str, ...], Requirement]
-) -> Requirement | None:
-    for length in range(len(parts), 0, -1):
+) -> list[Requirement]:
+    """Return the requirement of the same parts or the nearest above, else all that are below."""
+    if parts in known:
+        return [known[parts]]
+    below = [item for name, item in known.items() if name[: len(parts)] == parts]
+    if below:
+        return below
+    for length in range(len(parts) - 1, 0, -1):
         if parts[:length] in known:
-            return known[parts[:length]]
-    return None
+            return [known[parts[:length]]]
+    return []
 
 
 def _our_ids(catalogue: Catalogue, checks: Iterable[str]) -> set[str]:

@@ -146,6 +146,7 @@ def framework_yaml(
         "publisher": "us",
         "source": "https://example.com",
         "about": "for tests",
+        "scope": "all of it",
         "groups": [{"id": "G", "title": "Group"}],
         "requirements": [
             {"id": item, "title": f"Title of {item}", "group": "G", "controls": list(controls)}

@@ -108,6 +108,9 @@ def test_the_peers_mapping_is_compared_by_checks_that_both_have(catalogue: Catal
         ("S1", ("three",), ()),
         ("S2", (), ("two",)),
     ]
+    coarse = {"s": ["aws:peer_two", "aws:peer_3"]}
+    whole = compare(catalogue, catalogue.frameworks["second"], coarse)
+    assert (whole.same, whole.only_theirs, whole.only_ours, whole.unknown) == (2, 0, 0, ())
     other_cloud = compare(catalogue, catalogue.frameworks["second"], {"S1": ["gcp:peer_two"]})
     assert other_cloud.same == 0, "a check of another cloud is another check"
 
@@ -121,6 +124,7 @@ def test_the_peers_mapping_is_compared_by_checks_that_both_have(catalogue: Catal
         ("article_32", "Article 32"),
         ("ksi-iam-07", "KSI-IAM-07"),
         ("cc_6_1", "CC6.1"),
+        ("cc_a_1_1", "A1.1"),
         ("ac_2_1", "AC-2(1)"),
     ],
 )
