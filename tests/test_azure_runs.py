@@ -105,7 +105,7 @@ def test_the_command_line_reads_what_is_configured(fake: FakeAzure, folder: Path
     assert said.json["accounts"] == [TENANT, PRODUCTION.lower(), SANDBOX.lower()]
     one = auditpack("collect", "--subscription", SANDBOX, "--type", "azure_small_lock", cwd=folder)
     assert one.code == 0, one.err
-    assert "1 resources" in one.out
+    assert "1 resource in 1 account;" in one.out
     assert fake.writes == []
 
 
