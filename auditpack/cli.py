@@ -24,9 +24,11 @@ from auditpack.commands.framework import framework
 from auditpack.commands.init import init
 from auditpack.commands.key_changes import revoke, rotate
 from auditpack.commands.keys import keys
+from auditpack.commands.kpi import kpis
 from auditpack.commands.lint import lint
 from auditpack.commands.listing import list_
 from auditpack.commands.log import log
+from auditpack.commands.maturity import maturity
 from auditpack.commands.pack import pack
 from auditpack.commands.permissions import permissions
 from auditpack.commands.rebuild import rebuild
@@ -64,6 +66,8 @@ for _command in (
     collect,
     evaluate,
     score,
+    kpis,
+    maturity,
     pack,
     site,
     bundle,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collectors.aws.engine import AwsScope
     from collectors.azure.engine import AzureScope
     from collectors.gcp.engine import GcpScope
+    from collectors.records.engine import RecordScope
 
 CONFIG_NAME = "auditpack.yaml"
 OWN_FOLDER = "auditpack.d"
@@ -151,6 +152,21 @@ class GcpConfig(_Strict):
     ca_file: str = ""
 
 
+class RecordsConfig(_Strict):
+    """A file that a company's own system exported: CSV, a JSON list, JSON lines or XLSX.
+
+    `type` is the record type that it holds (`auditpack list resources`). `file` is a path from the
+    configuration file's folder. `source` is what the system is called in evidence, as an account
+    is; several files of a type and source count as one. `sheet` is one of a workbook's; its first
+    that is not hidden where none is named.
+    """
+
+    type: str = Field(pattern=r"^record_[a-z0-9_]+$")
+    file: Path
+    source: str = Field(default="records", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    sheet: str = ""
+
+
 class PeriodConfig(_Strict):
     """The audit period, both days included."""
 
@@ -225,13 +241,20 @@ class Config(_Strict):
     aws: AwsConfig = AwsConfig()
     azure: AzureConfig | None = None
     gcp: GcpConfig | None = None
+    records: tuple[RecordsConfig, ...] = ()
     signing: SigningConfig = SigningConfig()
     memory_limit: str = Field(default="2GB", pattern=r"^\d+ ?[KMGT]i?B$")
 
     def within(self, folder: Path) -> Config:
         """Return the configuration with its paths taken from `folder`."""
         store = self.store if is_remote(self.store) else str(folder / self.store)
-        return self.model_copy(update={"store": store, "signing": self.signing.within(folder)})
+        files = [item.model_copy(update={"file": folder / item.file}) for item in self.records]
+        changes = {
+            "store": store,
+            "signing": self.signing.within(folder),
+            "records": tuple(files),
+        }
+        return self.model_copy(update=changes)
 
     def aws_scope(self, type_folders: tuple[str, ...] = ()) -> AwsScope:
         """Return what the AWS collector is to read."""
@@ -260,6 +283,7 @@ class Config(_Strict):
         named = ["aws"] if "aws" in self.model_fields_set else []
         named += ["azure"] if self.azure is not None else []
         named += ["gcp"] if self.gcp is not None else []
+        named += ["records"] if self.records else []
         return tuple(named) or ("aws",)
 
     def azure_scope(self, type_folders: tuple[str, ...] = ()) -> AzureScope:
@@ -333,6 +357,16 @@ class Config(_Strict):
             reading=Reading(read_time, gcp.page_size, gcp.as_of is not None, bool(gcp.types)),
             units_at_once=gcp.threads,
         )
+
+    def record_scope(self, type_folders: tuple[str, ...] = ()) -> RecordScope:
+        """Return the files of records that are to be read."""
+        from collectors.records.engine import RecordScope, SourceFile
+
+        files = (
+            SourceFile(item.type, item.source, item.file.name, item.file, item.sheet)
+            for item in self.records
+        )
+        return RecordScope(tuple(files), type_folders)
 
 
 def _or_variable(value: str, name: str, provider: str = "AZURE") -> str:

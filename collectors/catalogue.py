@@ -62,12 +62,14 @@ def load_types(folders: Iterable[Path] = ()) -> dict[str, AnyResourceType]:
     from collectors.aws.catalogue import load_resource_types as load_aws
     from collectors.azure.catalogue import load_resource_types as load_azure
     from collectors.gcp.catalogue import load_resource_types as load_gcp
+    from collectors.records.catalogue import load_record_types
 
     given = list(folders)
     found: dict[str, AnyResourceType] = {
         **load_aws(given),
         **load_azure(given),
         **load_gcp(given),
+        **load_record_types(given),
     }
     return dict(sorted(found.items()))
 
@@ -85,8 +87,11 @@ def redactor_for(types: Mapping[str, AnyResourceType], key: bytes) -> Redactor:
     from collectors.aws.catalogue import redactor_for as for_aws
     from collectors.azure.catalogue import redactor_for as for_azure
     from collectors.gcp.catalogue import redactor_for as for_gcp
-    from collectors.run_types import only_aws, only_azure, only_gcp
+    from collectors.records.catalogue import redactor_for as for_records
+    from collectors.run_types import only_aws, only_azure, only_gcp, only_records
 
     aws, azure = for_aws(only_aws(types).values(), key), for_azure(only_azure(types).values(), key)
     gcp = for_gcp(only_gcp(types).values(), key)
-    return Redactor(key, {**aws.declared, **azure.declared, **gcp.declared})
+    records = for_records(only_records(types).values(), key)
+    clouds = {**aws.declared, **azure.declared, **gcp.declared}
+    return Redactor(key, {**clouds, **records.declared})

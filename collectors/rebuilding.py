@@ -17,12 +17,14 @@ import duckdb
 from collectors.aws.replaying import UnitReplayer
 from collectors.azure.replaying import AzureReplayer
 from collectors.gcp.replaying import GcpReplayer
+from collectors.records.replaying import RecordReplayer
 from collectors.replaying import ReplayedUnit
 from collectors.run_types import (
     AnyResourceType,
     only_aws,
     only_azure,
     only_gcp,
+    only_records,
     specs_from_json,
     versions_here,
     versions_in,
@@ -160,6 +162,7 @@ def rebuild(
         "aws": UnitReplayer(snapshot, only_aws(chosen), only_aws(recorded), redactor),
         "azure": AzureReplayer(snapshot, only_azure(chosen), only_azure(recorded), redactor),
         "gcp": gcp,
+        "records": RecordReplayer(snapshot, only_records(chosen), redactor),
     }
     rebuilt = Rebuilt(snapshot, versions=_other_versions(_specs(snapshot)))
     bulk = [unit for unit in snapshot.units if unit.key.resource_type not in snapshot.schemas]

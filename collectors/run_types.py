@@ -18,12 +18,13 @@ from pydantic import ValidationError
 from collectors.aws.spec import AwsResourceType
 from collectors.azure.spec import AzureResourceType
 from collectors.gcp.spec import GcpResourceType
+from collectors.records.spec import RecordType
 from evidence.errors import DataError
 from evidence.files import write_atomically
 from evidence.snapshot import SPECS_FILE
 from evidence.units import WORK
 
-AnyResourceType = AwsResourceType | AzureResourceType | GcpResourceType
+AnyResourceType = AwsResourceType | AzureResourceType | GcpResourceType | RecordType
 
 _SHAPING = ("botocore", "jmespath", "duckdb")
 """The libraries between a captured answer and a table: their versions explain a difference."""
@@ -33,6 +34,7 @@ _MODELS: dict[str, type[AnyResourceType]] = {
     "azure": AzureResourceType,
     "entra": AzureResourceType,
     "gcp": GcpResourceType,
+    "record": RecordType,
 }
 """The model of a resource type, by the first word of its name."""
 
@@ -63,6 +65,11 @@ def only_azure(specs: Mapping[str, AnyResourceType]) -> dict[str, AzureResourceT
 def only_gcp(specs: Mapping[str, AnyResourceType]) -> dict[str, GcpResourceType]:
     """Return those of `specs` that are of Google Cloud."""
     return {name: spec for name, spec in specs.items() if isinstance(spec, GcpResourceType)}
+
+
+def only_records(specs: Mapping[str, AnyResourceType]) -> dict[str, RecordType]:
+    """Return those of `specs` that are record types."""
+    return {name: spec for name, spec in specs.items() if isinstance(spec, RecordType)}
 
 
 def specs_as_json(specs: Iterable[AnyResourceType]) -> bytes:

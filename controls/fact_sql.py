@@ -26,13 +26,18 @@ def require_steady_query(sql: str) -> None:
         raise FactSqlError(f"syntax error: {str(error).splitlines()[0]}") from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise FactSqlError("a fact is exactly one query")
-    called = {_name_of(node) for node in trees[0].find_all(exp.Func)}
-    unsteady = sorted(called & (_unsteady_functions() | _CLOCK_WORDS))
+    unsteady = unsteady_calls(trees[0])
     if unsteady:
         raise FactSqlError(
             f"{unsteady[0]}() is not the same tomorrow: use days_since and days_until, which count"
             " from the snapshot's time"
         )
+
+
+def unsteady_calls(tree: exp.Query) -> list[str]:
+    """Return the functions of clock or chance that a query calls, sorted."""
+    called = {_name_of(node) for node in tree.find_all(exp.Func)}
+    return sorted(called & (_unsteady_functions() | _CLOCK_WORDS))
 
 
 def names_in(sql: str) -> list[str]:

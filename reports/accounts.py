@@ -8,7 +8,7 @@ from typing import Any
 
 from evidence.units import UnitRecord
 
-CLOUDS = {"aws": "AWS", "azure": "Azure", "gcp": "Google Cloud"}
+CLOUDS = {"aws": "AWS", "azure": "Azure", "gcp": "Google Cloud", "records": "Records"}
 """What people call a provider."""
 
 
@@ -58,4 +58,6 @@ def _kind(provider: str, account: str, is_tenant: bool) -> str:
     if provider == "gcp":
         above = {"organizations": "Google organisation", "folders": "Google folder"}
         return above.get(account.split("/", maxsplit=1)[0], "Google project")
+    if provider == "records":
+        return CLOUDS[provider]
     return f"{CLOUDS.get(provider, provider)} account"

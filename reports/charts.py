@@ -77,6 +77,24 @@ def swatch(status: str, *, size: int = 9) -> Markup:
     return _svg(size, size, STYLES[status].word, [_box(status, 0.0, float(size), size)])
 
 
+def level_bar(level: int | None, *, of: int = 5, width: int = 300, height: int = 16) -> Markup:
+    """Return `of` boxes with their numbers, those up to `level` filled; None is no level."""
+    reached, apart = level or 0, 3.0
+    length = (width - (of - 1) * apart) / of
+    parts = []
+    for number in range(1, of + 1):
+        left = (number - 1) * (length + apart)
+        fill, ink = ("#1f7a6e", "#ffffff") if number <= reached else ("#e6eaee", "#5b6776")
+        parts.append(_rectangle(left, 0, length, height, fill))
+        x, y = _number(left + length / 2), _number(height / 2 + 3.2)
+        parts.append(
+            f'<text x="{x}" y="{y}" font-size="9" font-weight="600" font-family="{FONTS}"'
+            f' text-anchor="middle" fill="{ink}">{number}</text>'
+        )
+    label = "no level: nothing applies" if level is None else f"level {level} of {of}"
+    return _svg(width, height, label, parts)
+
+
 def _lengths(numbers: Sequence[int], whole: int, width: float) -> list[float]:
     """Share `width` among `numbers`; each gets at least a visible sliver, the largest pays."""
     if not numbers or whole <= 0:

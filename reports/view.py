@@ -13,6 +13,7 @@ from typing import Any
 
 from controls.assessment import Assessment, Finding
 from controls.models import Check, Framework, ManualEvidence, Requirement
+from controls.openings import evidence_of
 from evidence.outcome import Gap
 from evidence.snapshot import Snapshot
 from evidence.units import ALL_RESOURCES, UnitRecord
@@ -235,7 +236,7 @@ def _framework_view(assessment: Assessment, result: dict[str, Any]) -> Framework
             item["status"],
             item["findings"],
             tuple(assessment.checks[name] for name in item["checks"]),
-            _manual_evidence(assessment, framework, by_id[item["id"]]),
+            evidence_of(framework, by_id[item["id"]], assessment.controls),
             item.get("declared_not_applicable", ""),
         )
         for item in result["requirements"]
@@ -249,15 +250,3 @@ def _framework_view(assessment: Assessment, result: dict[str, Any]) -> Framework
         views,
         result.get("profile", ""),
     )
-
-
-def _manual_evidence(
-    assessment: Assessment, framework: Framework, requirement: Requirement
-) -> tuple[ManualEvidence, ...]:
-    """A requirement's own list, else what its controls need; of a benchmark its own only."""
-    if requirement.manual_evidence or framework.benchmark is not None:
-        return requirement.manual_evidence
-    found = [
-        item for name in requirement.controls for item in assessment.controls[name].manual_evidence
-    ]
-    return tuple(dict.fromkeys(found))

@@ -261,12 +261,13 @@ def sealed_snapshot(
     run = SnapshotRun.start(store, name, {"started": STARTED, "scope": {}})
     known = {schema.resource_type: schema for schema in schemas}
     for unit in units:
-        _write_unit(run.folder, unit, known[unit.resource_type])
+        write_unit(run.folder, unit, known[unit.resource_type])
     run.seal(list(known.values()), FINISHED, sealer())
     return Snapshot.open(store, name)
 
 
-def _write_unit(folder: Path, unit: Unit, schema: TableSchema) -> None:
+def write_unit(folder: Path, unit: Unit, schema: TableSchema) -> None:
+    """Write one unit into the folder of an open run, with a capture a facet."""
     writer = UnitWriter(folder, unit.key)
     listing = writer.keep_capture(_capture(unit, "list", ""))
     for given in unit.rows:

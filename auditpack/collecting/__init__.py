@@ -108,7 +108,13 @@ def _gcp(context: Context) -> Part:
     return GcpPart.configured(scope)
 
 
-_CONFIGURED = {"aws": _aws, "azure": _azure, "gcp": _gcp}
+def _records(context: Context) -> Part:
+    from auditpack.collecting.records import RecordsPart
+
+    return RecordsPart.configured(context.config.record_scope(context.type_folders))
+
+
+_CONFIGURED = {"aws": _aws, "azure": _azure, "gcp": _gcp, "records": _records}
 
 
 def _check_one_time(context: Context, providers: Sequence[str]) -> None:
@@ -227,7 +233,7 @@ def _intent(context: Context, parts: Mapping[str, Part]) -> dict[str, Any]:
 
 def _parts_of(run: SnapshotRun, context: Context) -> dict[str, Part]:
     """Return the parts that an unsealed run was started with, with the present settings."""
-    from collectors.run_types import kept_types, only_aws, only_azure, only_gcp
+    from collectors.run_types import kept_types, only_aws, only_azure, only_gcp, only_records
 
     scope, types = run.intent["scope"], kept_types(run.folder)
     parts: dict[str, Part] = {}
@@ -246,6 +252,11 @@ def _parts_of(run: SnapshotRun, context: Context) -> dict[str, Part]:
 
         gcp = context.config.gcp_scope(context.type_folders)
         parts["gcp"] = GcpPart.resumed(scope["gcp"], gcp, only_gcp(types))
+    if "records" in scope:
+        from auditpack.collecting.records import RecordsPart
+
+        records = context.config.record_scope(context.type_folders)
+        parts["records"] = RecordsPart.resumed(scope["records"], records, only_records(types))
     if not parts:
         raise UsageError("the unsealed run names no account", where=run.id)
     return parts

@@ -1,4 +1,4 @@
-"""`auditpack collect`: read the clouds and seal a snapshot."""
+"""`auditpack collect`: read the clouds and the company's records, and seal a snapshot."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 DONE_WITH_GAPS = 4
 _SHOWN_KINDS = 3
-_PROVIDERS = ("aws", "azure", "gcp")
-_PREFIXES = {"azure": ("azure_", "entra_"), "gcp": ("gcp_",)}
+_PROVIDERS = ("aws", "azure", "gcp", "records")
+_PREFIXES = {"azure": ("azure_", "entra_"), "gcp": ("gcp_",), "records": ("record_",)}
 
 
 @click.command()
@@ -32,7 +32,7 @@ _PREFIXES = {"azure": ("azure_", "entra_"), "gcp": ("gcp_",)}
     "--provider",
     type=click.Choice([*_PROVIDERS, "all"]),
     default=None,
-    help="Cloud to read [default: every one that the configuration names, else aws].",
+    help="What to read: a cloud, or records [default: all that the configuration names, else aws].",
 )
 @click.option(
     "--region",
@@ -98,6 +98,8 @@ def collect(
     config = _with_aws(context.config, regions, account, _of("aws", types))
     if "azure" in providers:
         config = _with_azure(config, tenant, subscriptions, _of("azure", types))
+    if "records" in providers:
+        config = _with_records(config, _of("records", types))
     if "gcp" in providers:
         named = (*scopes, *(f"projects/{project}" for project in projects))
         config = _with_gcp(config, named, as_of, _of("gcp", types))
@@ -153,8 +155,8 @@ def _of(provider: str, types: tuple[str, ...]) -> tuple[str, ...]:
 def _providers(config: Config, given: str | None, types: tuple[str, ...]) -> tuple[str, ...]:
     """Return the clouds to read: those given or configured, and of these those of the types."""
     chosen = config.providers() if given is None else (given,)
-    if given == "all":
-        chosen = _PROVIDERS
+    if given == "all":  # records lie where the configuration says, or there are none
+        chosen = _PROVIDERS if config.records else tuple(n for n in _PROVIDERS if n != "records")
     named = tuple(name for name in _PROVIDERS if _of(name, types))
     if not named:
         return chosen
@@ -217,6 +219,20 @@ def _with_gcp(
         changes["as_of"] = parse_moment(as_of)
     gcp = config.gcp or GcpConfig()
     return config.model_copy(update={"gcp": gcp.model_copy(update=changes)})
+
+
+def _with_records(config: Config, types: tuple[str, ...]) -> Config:
+    if not types:
+        return config
+    chosen = tuple(item for item in config.records if item.type in types)
+    missing = sorted(set(types) - {item.type for item in chosen})
+    if missing:
+        raise UsageError(
+            f"the configuration names no file of {missing[0]}",
+            where="--type",
+            mend="Add it below `records:` in auditpack.yaml, as {type, file}.",
+        )
+    return config.model_copy(update={"records": chosen})
 
 
 def _undescribed(counts: dict[str, int]) -> str:

@@ -30,6 +30,8 @@ aws:
 #       subscriptions: []           # empty: every subscription that is visible
 # gcp:                              # `pip install 'auditpack[gcp]'`
 #   scopes: [organizations/123456789012]    # or folders/N, projects/ID
+# records:                          # what your own systems export: CSV, JSON or XLSX
+#   - {{type: record_incident, file: exports/incidents.csv}}
 signing:
   key: keys/signing-key.pem       # keep it secret; auditors need only the certificate
   certificate: keys/signing-certificate.pem

@@ -14,13 +14,13 @@ from auditpack.options import Context, common_options
 @click.option("--afresh", is_flag=True, help="Check again what has passed and is unchanged, too.")
 @common_options
 def lint(context: Context, *, afresh: bool) -> None:
-    """Check every resource type, check, fact, control and framework, and their examples.
+    """Check every resource type, check, fact, control, framework and KPI, and their examples.
 
     Runs the gate: expressions bind, examples get the status that they expect, and missing evidence
     never passes or fails (knock-out and vacuous tests). What has passed before and is unchanged is
     not checked again. Exits with 2 when something is wrong.
     """
-    from auditpack.config import cache_folder
+    from auditpack.config import cache_folder, own_folders
     from collectors.aws.catalogue import load_resource_types, truncating_calls
     from collectors.azure.catalogue import calls_without_action
     from collectors.azure.catalogue import load_resource_types as load_azure_types
@@ -29,6 +29,8 @@ def lint(context: Context, *, afresh: bool) -> None:
     from controls.gate import check_catalogue
     from controls.gate_memory import GateMemory
     from controls.hygiene import hygiene_problems
+    from controls.kpi_gate import kpi_problems
+    from controls.kpis import load_kpis
     from controls.problems import Problem
 
     folders = [Path(folder) for folder in context.type_folders]
@@ -39,6 +41,8 @@ def lint(context: Context, *, afresh: bool) -> None:
     memory = None if afresh else GateMemory(cache_folder() / "gate")
     problems = check_catalogue(catalogue, schemas, memory=memory)
     problems.extend(hygiene_problems(catalogue))
+    indicators = load_kpis(own_folders(context.config_file))
+    problems.extend(kpi_problems(indicators, schemas))
     problems.extend(
         Problem(call, "the answer could be cut short: it has a token and no paging", "Add `page:`.")
         for call in truncating_calls(list(aws.values()))
@@ -56,7 +60,8 @@ def lint(context: Context, *, afresh: bool) -> None:
         out.print(f"[red]{problem.where}[/red]\n  {problem.what}  {problem.mend}", soft_wrap=True)
     counts = (
         f"{len(schemas)} resource types, {len(catalogue.checks)} checks, {len(catalogue.facts)}"
-        f" facts, {len(catalogue.controls)} controls, {len(catalogue.frameworks)} frameworks"
+        f" facts, {len(catalogue.controls)} controls, {len(catalogue.frameworks)} frameworks,"
+        f" {len(indicators.kpis)} KPIs"
     )
     out.print(f"{counts}: {f'{len(problems)} problems' if problems else 'all sound'}")
     context.output.json(
@@ -69,6 +74,7 @@ def lint(context: Context, *, afresh: bool) -> None:
             "facts": len(catalogue.facts),
             "controls": len(catalogue.controls),
             "frameworks": len(catalogue.frameworks),
+            "kpis": len(indicators.kpis),
         }
     )
     if problems:

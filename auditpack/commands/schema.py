@@ -12,9 +12,11 @@ KINDS = [
     "control",
     "framework",
     "profile",
+    "kpi",
     "resource",
     "azure-resource",
     "gcp-resource",
+    "record-type",
     "config",
 ]
 
@@ -34,6 +36,8 @@ def schema_text(kind: str) -> str:
     from collectors.aws.spec import AwsResourceType
     from collectors.azure.spec import AzureResourceType
     from collectors.gcp.spec import GcpResourceType
+    from collectors.records.spec import RecordType
+    from controls.kpi_models import Kpi
     from controls.models import Check, Control, Fact, Framework
     from controls.profiles import OwnProfile
 
@@ -43,9 +47,11 @@ def schema_text(kind: str) -> str:
         "control": Control,
         "framework": Framework,
         "profile": OwnProfile,
+        "kpi": Kpi,
         "resource": AwsResourceType,
         "azure-resource": AzureResourceType,
         "gcp-resource": GcpResourceType,
+        "record-type": RecordType,
         "config": Config,
     }
     document = models[kind].model_json_schema(by_alias=True)

@@ -10,6 +10,7 @@ from typing import Any
 from controls.models import Check
 from evidence.keys import Certificate
 from evidence.units import UnitRecord
+from reports.maturity import MaturityView, maturity_views
 from reports.pack.attachments import Attached
 from reports.pack.logged import Logged
 from reports.pack.sections import (
@@ -28,6 +29,13 @@ from reports.view import SEVERITY_ORDER, FrameworkView, ReportView, RequirementV
 
 _TOP = 10
 
+MATURITY_SECTIONS = (
+    ("areas", "Level of each area"),
+    ("next", "What separates each area from its next level"),
+    ("roadmap", "Roadmap"),
+)
+"""Sections of the chapter on maturity: anchor and title."""
+
 
 @dataclass(frozen=True)
 class Chapter:
@@ -39,6 +47,7 @@ class Chapter:
     template: str
     sections: tuple[tuple[str, str], ...] = ()
     framework: FrameworkView | None = None
+    maturity: MaturityView | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +186,10 @@ def _chapters(view: ReportView, severities: Sequence[str]) -> list[Chapter]:
         )
         title = framework.title
         add(anchor, title, "framework", sections=sections, framework=framework)
+    for index, levels in enumerate(maturity_views(view.assessment)):
+        anchor = f"maturity-{index}"
+        sections = tuple((f"{anchor}-{place}", title) for place, title in MATURITY_SECTIONS)
+        add(anchor, "Maturity and roadmap", "maturity", sections=sections, maturity=levels)
     sections = tuple((f"failures-{item}", item.capitalize()) for item in severities)
     add("failures", "Failures", "failures", sections=sections)
     add("unknowns", "Not evidenced", "unknowns")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controls import maturity, openings, roadmap
 from evidence.canonical import sha256_hex
 from reports import charts, dates
 from reports.pack import text
@@ -60,6 +61,11 @@ def render_html(context: PackContext) -> str:
     environment.globals.update(
         {
             "charts": charts,
+            "level_names": maturity.LEVELS,
+            "level_formula": maturity.FORMULA,
+            "one_decimal": maturity.one_decimal,
+            "in_short": openings.in_short,
+            "step_order": roadmap.ORDER,
             "styles": charts.STYLES,
             "plural": text.plural,
             "finding_order": FINDING_ORDER,

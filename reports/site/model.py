@@ -13,6 +13,7 @@ import orjson
 from controls.models import Check, Control, Fact, Severity
 from evidence.manifest import Manifest
 from reports.accounts import Account
+from reports.maturity import MaturityView, maturity_views
 from reports.site.captures import CaptureIndex, Segment, segments
 from reports.site.data import FINDING_STATUSES
 from reports.site.names import anchor, slug
@@ -91,6 +92,11 @@ class Site:
                 for name in requirement.requirement.controls:
                     found.setdefault(name, []).append((framework, requirement))
         return found
+
+    @cached_property
+    def maturity(self) -> tuple[MaturityView, ...]:
+        """The frameworks whose requirements have levels of maturity."""
+        return maturity_views(self.view.assessment)
 
     @cached_property
     def checks(self) -> dict[str, CheckView]:

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 from urllib.parse import urlencode
 
+from controls import maturity, openings, roadmap
 from reports.site import captures, resources
 from reports.site.folder import SiteFolder
 from reports.site.model import Site, check_page, framework_page, links
@@ -78,6 +79,8 @@ class Renderer:
             self._write(
                 f"{name}.html", f"{name}.html.j2", title, [(title, "")], name, rows=_STATIC_ROWS
             )
+        if self._site.maturity:
+            self._maturity()
         self._verify()
 
     def _framework(self, framework: FrameworkView) -> None:
@@ -89,6 +92,20 @@ class Renderer:
             [("Frameworks", "frameworks.html"), (title, "")],
             "frameworks",
             framework=framework,
+        )
+
+    def _maturity(self) -> None:
+        self._write(
+            "maturity.html",
+            "maturity.html.j2",
+            "Maturity and roadmap",
+            [("Maturity and roadmap", "")],
+            "maturity",
+            level_names=maturity.LEVELS,
+            level_formula=maturity.FORMULA,
+            step_order=roadmap.ORDER,
+            one_decimal=maturity.one_decimal,
+            in_short=openings.in_short,
         )
 
     def _check(self, check: CheckView) -> None:

@@ -1,0 +1,1 @@
+"""Records: what a company's own systems export (incidents, changes, training), as evidence."""
