@@ -140,7 +140,7 @@ def show_assessment(context: Context, assessment: Assessment) -> None:
     for item in results["frameworks"]:
         statuses = item["requirements_by_status"]
         table.add_row(
-            assessment.frameworks[item["id"]].title,
+            assessment.frameworks[item["id"]].titled(item.get("profile", "")),
             _percent(item["score_percent"]),
             str(statuses["satisfied"]),
             str(statuses["not_satisfied"]),
