@@ -228,7 +228,8 @@ class Config(_Strict):
     """The whole configuration. `store` is a folder, or the URL of a bucket or container.
 
     `frameworks` may be narrowed to a profile (`nist_800_53:moderate`). `not_applicable` says why a
-    requirement (`soc2:CC6.4`) does not apply to the company.
+    requirement (`soc2:CC6.4`) does not apply to the company. Evidence that is more than
+    `evidence_days` older than the day that is judged for (`evaluate --at`) shows nothing.
     """
 
     organisation: str = "Unnamed organisation"
@@ -237,6 +238,7 @@ class Config(_Strict):
     frameworks: tuple[str, ...] = ()
     not_applicable: dict[str, str] = Field(default_factory=dict)
     period: PeriodConfig | None = None
+    evidence_days: int = Field(default=90, ge=1)
     owner_tags: tuple[str, ...] = ("Owner", "owner", "Team", "team")
     aws: AwsConfig = AwsConfig()
     azure: AzureConfig | None = None

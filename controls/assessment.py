@@ -20,6 +20,7 @@ import orjson
 from controls.catalogue import Catalogue
 from controls.database import quoted
 from controls.evaluate import FINDING_COLUMNS, Findings, evaluate
+from controls.freshness import ANY_AGE, Freshness
 from controls.gate import require_sound
 from controls.gate_memory import GateMemory
 from controls.models import Check, Control, Framework
@@ -114,6 +115,7 @@ def assess(
     sealer: Sealer,
     *,
     not_applicable: Mapping[str, str] = MappingProxyType({}),
+    freshness: Freshness = ANY_AGE,
     owner_tags: Sequence[str] = (),
     memory_limit: str = "",
     gate_memory: GateMemory | None = None,
@@ -121,8 +123,8 @@ def assess(
     """Judge a snapshot, seal the result, and return it; an equal assessment is reused.
 
     `frameworks` may be narrowed to a profile (`nist_800_53:moderate`); `not_applicable` gives
-    reasons by `framework:requirement` (`controls.scoping`). `gate_memory` remembers what has passed
-    the gate.
+    reasons by `framework:requirement` (`controls.scoping`). `freshness` says how old the evidence
+    may be, and `gate_memory` remembers what has passed the gate.
     Raises DataError when the catalogue does not pass the gate, UsageError for an unknown
     framework, StoreError when it cannot be written.
     """
@@ -134,9 +136,15 @@ def assess(
     with workspace(store.incomplete(), f"assessment-of-{snapshot.id}") as folder:
         work = folder / "sealed"
         found = evaluate(
-            snapshot, catalogue, schemas, work, owner_tags=owner_tags, memory_limit=memory_limit
+            snapshot,
+            catalogue,
+            schemas,
+            work,
+            owner_tags=owner_tags,
+            memory_limit=memory_limit,
+            stale=freshness.stale(snapshot.as_of),
         )
-        results = _results(snapshot, catalogue, chosen, found, owner_tags)
+        results = _results(snapshot, catalogue, chosen, found, owner_tags) | freshness.as_dict()
         name = f"{snapshot.id}.{digest_of(results)[:12]}"
         if store.log.find("assessment", name) is None:
             write_atomically(work / "assessment.json", canonical_json(results))

@@ -89,11 +89,13 @@ def evaluate(
     owner_tags: Sequence[str] = (),
     cursors: int = 2,
     memory_limit: str = "",
+    stale: str = "",
 ) -> Findings:
     """Judge `snapshot` and write `findings.parquet` into the folder `target`.
 
     `schemas` are those of the present resource types; a type that the snapshot does not hold is
     judged not_evidenced. `owner_tags` are the tag names that say who owns a resource, first first.
+    `stale` says why all of the evidence is too old to show anything: then nothing passes or fails.
     Raises EvaluationError when SQL that passed the gate fails all the same.
     """
     target.mkdir(parents=True, exist_ok=True)
@@ -114,6 +116,8 @@ def evaluate(
         ]
         _run_checks(database, catalogue, statements, cursors)
         _judge_unlisted(database, snapshot, catalogue, tables)
+        if stale:
+            _outdate(database, stale)
         return _write(database, target.resolve() / "findings.parquet")
 
 
@@ -242,6 +246,15 @@ def _unjudgeable_sql(check: Check, why: str) -> str:
         f" region, {quoted(check.resource)} AS resource_type, id AS resource_id,"
         f" name AS resource_name, {quoted(check.control)} AS control,"
         f" CAST([] AS VARCHAR[]) AS captures, tags FROM {check.resource}"
+    )
+
+
+def _outdate(database: duckdb.DuckDBPyConnection, why: str) -> None:
+    """Evidence that is too old shows neither that a rule is kept nor that it is broken."""
+    database.execute(
+        "UPDATE findings SET status = 'not_evidenced', reason = ? || ': ' || reason"
+        " WHERE status IN ('pass', 'fail')",
+        [why],
     )
 
 

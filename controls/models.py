@@ -244,6 +244,12 @@ class Framework(Strict):
     groups: tuple[Group, ...]
     requirements: tuple[Requirement, ...]
 
+    def titled(self, profile: str = "") -> str:
+        """Return the title, with those of the profiles (`a+b`) that it is narrowed to."""
+        wanted = profile.split("+")
+        names = [item.title for item in self.profiles if item.id in wanted]
+        return ": ".join([self.title, *([", ".join(names)] if names else [])])
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Framework:
         groups = {group.id for group in self.groups}

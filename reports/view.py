@@ -56,9 +56,7 @@ class FrameworkView:
     @property
     def title(self) -> str:
         """The framework's title, and those of the profiles that it was narrowed to."""
-        wanted = self.profile.split("+")
-        names = [profile.title for profile in self.framework.profiles if profile.id in wanted]
-        return ": ".join([self.framework.title, *([", ".join(names)] if names else [])])
+        return self.framework.titled(self.profile)
 
     def groups(self) -> list[tuple[str, str, tuple[RequirementView, ...]]]:
         """Return (group id, title, requirements), in the framework's own order.

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 from pack_store import CHECKS, Bucket, Built, build_store, check
+
+from reports.view import ReportView, RequirementView
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -121,3 +123,18 @@ def in_browser(page: Path, fragment: str = "", *, milliseconds: int = 8_000) -> 
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout
+
+
+def declared_not_applicable(view: ReportView, requirement: str, because: str) -> ReportView:
+    """The view as it is where the company says that a requirement does not apply."""
+
+    def changed(item: RequirementView) -> RequirementView:
+        if item.requirement.id != requirement:
+            return item
+        return replace(item, status="not_applicable", because=because)
+
+    frameworks = tuple(
+        replace(framework, requirements=tuple(map(changed, framework.requirements)))
+        for framework in view.frameworks
+    )
+    return replace(view, frameworks=frameworks)

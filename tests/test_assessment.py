@@ -25,6 +25,7 @@ from support_controls import (
 
 from controls.assessment import Assessment, assess
 from controls.catalogue import Catalogue
+from controls.freshness import Freshness
 from evidence.canonical import digest_of
 from evidence.errors import AuditpackError, DataError, StoreError, UsageError
 from evidence.manifest import check_signature
@@ -95,6 +96,36 @@ def test_it_says_what_it_judged_by_what_when_and_how(
     assert found["catalogue_sha256"] == catalogue.digest
     assert "Score = satisfied /" in found["formula"]["text"]
     assert found["formula"]["weights"]["critical"] == 10
+
+
+@pytest.mark.parametrize(
+    ("judged_at", "is_stale"),
+    [
+        ("2026-03-31T23:59:59Z", False),
+        ("2026-04-01T00:00:00Z", False),
+        ("2026-04-01T00:00:01Z", True),
+        ("2025-06-01T00:00:00Z", False),
+    ],
+)
+def test_evidence_that_is_too_old_shows_nothing(
+    tmp_path: Path, judged_at: str, is_stale: bool
+) -> None:
+    found = assessed(tmp_path, UNITS, [sound_check()], freshness=Freshness(judged_at, 90))
+    statuses = {item.resource_name: item.status for item in found.findings()}
+    if is_stale:
+        assert set(statuses.values()) == {"not_evidenced"}
+        reasons = [item.reason for item in found.findings()]
+        assert reasons[1] == (
+            "the evidence is of 2026-01-01T00:00:00Z, more than 90 days older than"
+            " 2026-04-01T00:00:01Z: algorithm is NONE"
+        )
+    else:
+        assert statuses == {"a": "pass", "b": "fail", "c": "not_evidenced"}
+    assert (found.results["judged_at"], found.results["evidence_days"]) == (judged_at, 90)
+
+
+def test_without_a_day_to_judge_for_evidence_is_of_its_own_time(tmp_path: Path) -> None:
+    assert "judged_at" not in assessed(tmp_path, UNITS, [sound_check()]).results
 
 
 def test_findings_can_be_read_by_status(tmp_path: Path) -> None:

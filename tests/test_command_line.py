@@ -113,6 +113,10 @@ def test_thresholds_have_their_exit_code(folder: Path, aws_environment: Any) -> 
         auditpack("evaluate", "--store", "ev", "--fail-on", "informational", cwd=folder).code == 3
     )
     assert auditpack("score", "--store", "ev", "--fail-under", "99.9", cwd=folder).code == 3
+    later = auditpack("evaluate", "--store", "ev", "--at", "2099-12-31", "--json", cwd=folder)
+    assert (later.json["findings"]["pass"], later.json["findings"]["fail"]) == (0, 0)
+    assert auditpack("evaluate", "--store", "ev", "--at", "soon", cwd=folder).code == 2
+    auditpack("evaluate", "--store", "ev", cwd=folder)
     said = auditpack("score", "--store", "ev", "--json", cwd=folder)
     assert said.code == 0
     totals = [

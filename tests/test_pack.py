@@ -17,6 +17,7 @@ from typing import Any
 import pikepdf
 import pytest
 from pack_store import CHECKS, NOW, PACK_SIGNED, Bucket, Built, build_store
+from site_store import declared_not_applicable
 from support_store import sealer_of
 
 from evidence.keys import make_signing_key
@@ -99,6 +100,16 @@ def log_of(pack: Pack) -> Logged:
 def html_of(built: Built) -> str:
     context = build_context(built.view(), "pack", built.key.certificate, (), ())
     return render_html(context)
+
+
+def test_what_the_company_says_does_not_apply_is_shown_with_its_reason(pack: Pack) -> None:
+    view = declared_not_applicable(pack.built.view(), "1.1", "We have <none> of these.")
+    context = build_context(view, "pack", pack.built.key.certificate, (), ())
+    page = render_html(context)
+    shown = page.partition('<div class="id">1.1</div>')[2].partition('<div class="id">')[0]
+    assert "Declared not applicable: its findings do not count here." in shown
+    assert "We have &lt;none&gt; of these." in shown
+    assert "Evidence that people must bring" not in shown
 
 
 # The signature

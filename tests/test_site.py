@@ -18,6 +18,7 @@ from site_store import (
     SCRIPT,
     Page,
     broken_links,
+    declared_not_applicable,
     hostile,
     many,
     pages,
@@ -102,6 +103,21 @@ def test_a_requirement_shows_what_people_must_bring(site: Path) -> None:
         assert f'id="req-{identity}"' in page
     needs = Page(page)
     assert needs.count("details") == 3
+
+
+def test_what_the_company_says_does_not_apply_is_shown_with_its_reason(
+    built: Built, tmp_path: Path
+) -> None:
+    view = built.view()
+    declared = declared_not_applicable(view, "1.1", "We have <none> of these.")
+    page = (
+        make_site(declared, built.store, tmp_path / "s").parent / "frameworks/demo.html"
+    ).read_text()
+    shown = page.partition('id="req-1.1"')[2].partition("</details>")[0]
+    assert "Declared not applicable" in shown
+    assert "We have &lt;none&gt; of these." in shown
+    assert "Evidence that people must bring" not in shown
+    assert page.count("Declared not applicable") == 1
 
 
 def test_a_resource_shows_facets_and_why_one_is_missing(site: Path) -> None:

@@ -19,12 +19,20 @@ from auditpack.options import Context, common_options
 if TYPE_CHECKING:
     from controls.assessment import Assessment
     from controls.catalogue import Catalogue
+    from controls.freshness import Freshness
     from evidence.snapshot import Snapshot
 
 
 @click.command()
 @click.option("--snapshot", default="", help="Snapshot to judge [default: the newest].")
 @click.option("--framework", "frameworks", multiple=True, help="Framework; may be repeated.")
+@click.option(
+    "--at",
+    default="",
+    metavar="DATE",
+    help="Day that is judged for: evidence older by more than evidence_days shows nothing"
+    " [default: the snapshot's own time].",
+)
 @threshold_options
 @common_options
 def evaluate(
@@ -32,6 +40,7 @@ def evaluate(
     *,
     snapshot: str,
     frameworks: tuple[str, ...],
+    at: str,
     fail_under: float | None,
     fail_on: str | None,
 ) -> None:
@@ -39,16 +48,16 @@ def evaluate(
 
     The same snapshot and the same catalogue always give the same findings, byte for byte.
     """
-    assessment = assess_snapshot(context, snapshot, frameworks)
+    assessment = assess_snapshot(context, snapshot, frameworks, at)
     show_assessment(context, assessment)
     if is_below(assessment, fail_under) or has_failure(assessment, fail_on):
         sys.exit(BELOW_THRESHOLD)
 
 
 def assess_snapshot(
-    context: Context, snapshot_id: str = "", frameworks: tuple[str, ...] = ()
+    context: Context, snapshot_id: str = "", frameworks: tuple[str, ...] = (), at: str = ""
 ) -> Assessment:
-    """Judge a snapshot with the configured (or given) frameworks."""
+    """Judge a snapshot with the configured (or given) frameworks, for a day. Raises UsageError."""
     from auditpack.config import cache_folder
     from controls.assessment import assess
     from controls.gate_memory import GateMemory
@@ -67,10 +76,33 @@ def assess_snapshot(
         chosen,
         context.sealer(),
         not_applicable=context.config.not_applicable,
+        freshness=_freshness(context, at),
         owner_tags=context.config.owner_tags,
         memory_limit=context.config.memory_limit,
         gate_memory=GateMemory(cache_folder() / "gate"),
     )
+
+
+def _freshness(context: Context, at: str) -> Freshness:
+    """Return how old evidence may be, at the end of the day that is judged for.
+
+    The day is asked for and never today by itself: the same evidence is to give the same findings
+    whenever it is judged.
+    """
+    import datetime
+
+    from controls.freshness import Freshness
+    from evidence.errors import UsageError
+
+    if not at:
+        return Freshness()
+    try:
+        moment = f"{datetime.date.fromisoformat(at)}T23:59:59Z"
+    except ValueError:
+        raise UsageError(
+            f"{at!r} is no day", where="--at", mend="Write it as 2026-12-31."
+        ) from None
+    return Freshness(moment, context.config.evidence_days)
 
 
 def _fitting(catalogue: Catalogue, snapshot: Snapshot) -> tuple[str, ...]:
@@ -108,7 +140,7 @@ def show_assessment(context: Context, assessment: Assessment) -> None:
     for item in results["frameworks"]:
         statuses = item["requirements_by_status"]
         table.add_row(
-            assessment.frameworks[item["id"]].title,
+            assessment.frameworks[item["id"]].titled(item.get("profile", "")),
             _percent(item["score_percent"]),
             str(statuses["satisfied"]),
             str(statuses["not_satisfied"]),

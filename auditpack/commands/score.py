@@ -100,7 +100,7 @@ def _print(context: Context, assessment: Assessment, parts: Sequence[str]) -> No
     out = context.output.results()
     out.print(f"[bold]Assessment {assessment.id}[/bold]  as of {assessment.results['as_of']}")
     for item in assessment.results["frameworks"]:
-        title = assessment.frameworks[item["id"]].title
+        title = assessment.frameworks[item["id"]].titled(item.get("profile", ""))
         out.print(f"[bold]{title}[/bold]  score {_shown(item['score_percent'])}")
         if "family" in parts:
             out.print(_family_table(_families(assessment, item)))
