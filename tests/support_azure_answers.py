@@ -25,10 +25,10 @@ from collectors.azure.caller import UnitCaller
 from collectors.azure.catalogue import load_resource_types, redactor_for, shared_calls
 from collectors.azure.exchange import Reply, Request, reply_of
 from collectors.azure.place import place_of
-from collectors.azure.recorder import Recorder
 from collectors.azure.replaying import AzureReplayer
 from collectors.azure.rereading import Rereader
 from collectors.capturing import CaptureMaker
+from collectors.recording import Recorder
 from collectors.replaying import Inline
 from collectors.unit import UnitCollector
 from evidence.segments import segment_path

@@ -53,7 +53,7 @@ class TenantSession:
 
     def __init__(self, target: TenantTarget, settings: AzureSettings) -> None:
         try:
-            from collectors.azure.recorder import Recorder
+            from collectors.recording import Recorder
 
             self.recorder = Recorder()
             self._quota = QueryQuota()

@@ -6,11 +6,9 @@ before it has a token or a connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NoReturn
 
-import grpc
-
+from collectors.gcp.channel import WrappedChannel
 from collectors.gcp.errors import NotReadOnlyError
 
 SERVICE = "google.cloud.asset.v1.AssetService"
@@ -38,11 +36,8 @@ class _Refused:
     with_call = future = __call__
 
 
-class ReadOnlyChannel(grpc.Channel):  # type: ignore[misc]
+class ReadOnlyChannel(WrappedChannel):
     """A channel on which nothing but the reading methods can be called."""
-
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._channel = channel
 
     def unary_unary(self, method: str, *args: Any, **more: Any) -> Any:
         """Return what calls `method`, or what refuses it."""
@@ -55,21 +50,3 @@ class ReadOnlyChannel(grpc.Channel):  # type: ignore[misc]
         return _Refused(method)
 
     stream_unary = stream_stream = unary_stream
-
-    def subscribe(self, callback: Callable[..., None], try_to_connect: bool = False) -> None:
-        """Tell `callback` of the channel's state."""
-        self._channel.subscribe(callback, try_to_connect)
-
-    def unsubscribe(self, callback: Callable[..., None]) -> None:
-        """Do not tell it any more."""
-        self._channel.unsubscribe(callback)
-
-    def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
-
-    def __enter__(self) -> ReadOnlyChannel:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()

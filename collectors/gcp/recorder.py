@@ -7,19 +7,15 @@ which hold the token, are never looked at.
 
 from __future__ import annotations
 
-import datetime
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
 
+from collectors.gcp.channel import WrappedChannel
 from collectors.gcp.exchange import HTTP_STATUS
 from collectors.limiter import TokenBucket
-from evidence.capture import Exchange
-from evidence.units import GLOBAL_REGION
+from collectors.recording import Recorder, now
 
 STATUS_DETAILS = "grpc-status-details-bin"
 """The trailer that holds a google.rpc.Status. Source: google.aip.dev/193, grpc/grpc `doc`."""
@@ -30,66 +26,7 @@ GRPC_STATUS = "grpc-status"
 _REQUEST_IDS = ("x-request-id", "x-goog-request-id", "x-guploader-uploadid")
 
 
-@dataclass
-class _Call:
-    """What the thread is asking."""
-
-    operation: str
-    parameters: Mapping[str, Any]
-    attempt: int = 0
-
-
-class Recorder:
-    """Records what goes over the channels that it is in."""
-
-    def __init__(self) -> None:
-        self._current = threading.local()
-
-    @contextmanager
-    def recording(self) -> Iterator[list[Exchange]]:
-        """Collect the exchanges of this thread while the block runs."""
-        exchanges: list[Exchange] = []
-        self._current.exchanges = exchanges
-        try:
-            yield exchanges
-        finally:
-            self._current.exchanges = None
-
-    @contextmanager
-    def call(self, operation: str, parameters: Mapping[str, Any]) -> Iterator[None]:
-        """Name what this thread asks while the block runs; an error without exchange is kept."""
-        call = self._current.call = _Call(operation, parameters)
-        try:
-            yield
-        except Exception as error:
-            if not call.attempt:  # refused, or it could not be made: nothing went over the wire
-                self.keep("", _now(), error=type(error).__name__, error_detail=str(error))
-            raise
-        finally:
-            self._current.call = None
-
-    def keep(self, url: str, started: str, **found: Any) -> None:
-        """Note one attempt of the call that this thread is in."""
-        call: _Call | None = getattr(self._current, "call", None)
-        exchanges: list[Exchange] | None = getattr(self._current, "exchanges", None)
-        if call is None or exchanges is None:
-            return
-        call.attempt += 1
-        shown: dict[str, Any] = {"status": 0, "request_id": "", "cloud_date": "", "body": b""}
-        exchanges.append(
-            Exchange(
-                operation=call.operation,
-                parameters=call.parameters,
-                region=GLOBAL_REGION,
-                url=url,
-                attempt=call.attempt,
-                started=started,
-                **{**shown, **found},
-            )
-        )
-
-
-class RecordingChannel(grpc.Channel):  # type: ignore[misc]
+class RecordingChannel(WrappedChannel):
     """A channel that pays the rate bucket, calls, and records what came of it.
 
     `bucket_of` gives the bucket of a method's path; `base` is the beginning of the URLs.
@@ -102,7 +39,8 @@ class RecordingChannel(grpc.Channel):  # type: ignore[misc]
         bucket_of: Callable[[str], TokenBucket],
         base: str,
     ) -> None:
-        self._channel, self.recorder = channel, recorder
+        super().__init__(channel)
+        self.recorder = recorder
         self.bucket_of, self._base = bucket_of, base
 
     def unary_unary(
@@ -128,24 +66,6 @@ class RecordingChannel(grpc.Channel):  # type: ignore[misc]
         raise NotImplementedError(method)
 
     stream_unary = stream_stream = unary_stream
-
-    def subscribe(self, callback: Callable[..., None], try_to_connect: bool = False) -> None:
-        """Tell `callback` of the channel's state."""
-        self._channel.subscribe(callback, try_to_connect)
-
-    def unsubscribe(self, callback: Callable[..., None]) -> None:
-        """Do not tell it any more."""
-        self._channel.unsubscribe(callback)
-
-    def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
-
-    def __enter__(self) -> RecordingChannel:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
 
 
 class _Recorded:
@@ -179,7 +99,7 @@ class _Recorded:
 
         bucket = self._channel.bucket_of(self._method)
         bucket.acquire()
-        started = _now()
+        started = now()
         try:
             response, call = self._callable_with(parse).with_call(request, **options)
         except grpc.RpcError as error:
@@ -223,7 +143,3 @@ def _metadata(pairs: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -21,11 +21,12 @@ from google.protobuf import json_format
 from collectors.gcp.credentials import check_credentials, find_credentials, token_request
 from collectors.gcp.exchange import Reply, Request
 from collectors.gcp.readonly import ReadOnlyChannel
-from collectors.gcp.recorder import STATUS_DETAILS, Recorder, RecordingChannel
+from collectors.gcp.recorder import STATUS_DETAILS, RecordingChannel
 from collectors.gcp.rendering import as_json, status_as_json, unknown_bytes
 from collectors.gcp.settings import GcpSettings
 from collectors.gcp.trust import root_certificates
 from collectors.limiter import Rates, TokenBucket
+from collectors.recording import Recorder
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),  # a page of 1,000 assets is larger than 4 MB
