@@ -30,8 +30,8 @@ def cells_of(text: str, delimiter: str) -> list[str]:
 def record_of(cells: list[str], delimiter: str) -> str:
     """Return cells as one record, without the end of the line."""
     target = io.StringIO(newline="")
-    csv.writer(target, delimiter=delimiter, lineterminator="").writerow(cells)
-    return target.getvalue()
+    csv.writer(target, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return target.getvalue().removesuffix("\r\n")
 
 
 @dataclass
