@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # machines are shared: no test is a race
+settings.load_profile("untimed")
 
 _CLOUD_VARIABLES = (
     "AWS_",
