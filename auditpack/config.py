@@ -433,9 +433,14 @@ def store_work_folder(location: str) -> Path:
     return cache_folder() / "stores" / hashlib.sha256(location.encode()).hexdigest()[:16]
 
 
+def own_folder(config_file: Path | None) -> Path:
+    """Return the user's `auditpack.d` beside the configuration, whether it is there or not."""
+    return (config_file.parent if config_file is not None else Path()) / OWN_FOLDER
+
+
 def own_folders(config_file: Path | None) -> list[Path]:
     """Return the folders with the user's own checks and types: `auditpack.d` beside the config."""
-    folder = (config_file.parent if config_file is not None else Path()) / OWN_FOLDER
+    folder = own_folder(config_file)
     return [folder] if folder.is_dir() else []
 
 

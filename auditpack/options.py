@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from auditpack.config import (
-    OWN_FOLDER,
     Config,
     find_config,
     load_config,
@@ -42,11 +41,6 @@ class Context:
     def type_folders(self) -> tuple[str, ...]:
         """Folders with the user's own resource types."""
         return tuple(str(folder / "resources") for folder in own_folders(self.config_file))
-
-    def own_folder(self) -> Path:
-        """The user's `auditpack.d`, whether it is there yet or not."""
-        beside = Path() if self.config_file is None else self.config_file.parent
-        return beside / OWN_FOLDER
 
     def store(self, *, create: bool = False, checked: bool = True) -> Store:
         """Open the store. A remote one is worked on in a folder of the user's cache.

@@ -7,12 +7,13 @@ The same for every provider. A facet is a mapping of field names to fields; `fro
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from evidence.redaction import parse_path
 from evidence.schema import RESERVED_NAMES
 from evidence.schema import Facet as SchemaFacet
 from evidence.schema import Field as SchemaField
@@ -29,6 +30,15 @@ class Strict(BaseModel):
     """A model that refuses keys it does not know, and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _check_redacted(path: str) -> str:
+    parse_path(path)
+    return path
+
+
+RedactedPath = Annotated[str, AfterValidator(_check_redacted)]
+"""A path of what is always taken out of an answer, as `evidence.redaction` takes it."""
 
 
 def check_jmespath(expression: str | None) -> str | None:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from controls.models import Check, Framework
-from controls.scoring import Counts, RequirementStatus, percent, total_of
+from controls.scoring import Counts, RequirementStatus, percent, score_of, total_of
 
 PASS_RATE = (
     "Pass rate = pass / (pass + fail + not_evidenced) over findings: what was not observed counts"
@@ -53,13 +53,7 @@ class FamilyRow:
     @property
     def score(self) -> Fraction | None:
         """Satisfied over all that count; None where none does."""
-        counted = sum(
-            number
-            for status, number in self.statuses.items()
-            if status != RequirementStatus.NOT_APPLICABLE
-        )
-        satisfied = self.statuses.get(RequirementStatus.SATISFIED, 0)
-        return Fraction(satisfied, counted) if counted else None
+        return score_of(self.statuses)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain JSON data."""

@@ -130,7 +130,7 @@ def load_catalogue(folders: Iterable[Path] = ()) -> Catalogue:
 
     References between the files are checked here; expressions by `controls.gate`.
     """
-    folders = (BUILT_IN, *_installed(), *folders)
+    folders = catalogue_folders(folders)
     loaded: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     files: dict[tuple[str, str], Path] = {}
     for folder in folders:
@@ -177,10 +177,12 @@ def _add_profiles(
             files["frameworks", profile.id] = file
 
 
-def _installed() -> list[Path]:
+def catalogue_folders(folders: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Return the built-in folder, those of installed packages, and `folders`: later ones win."""
     from importlib.metadata import entry_points
 
-    return [Path(entry.load()()) for entry in entry_points(group="auditpack.catalogue")]
+    installed = (Path(entry.load()()) for entry in entry_points(group="auditpack.catalogue"))
+    return (BUILT_IN, *installed, *folders)
 
 
 def _sorted(items: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def _without_evidence(catalogue: Catalogue) -> Iterator[Problem]:
     for framework in catalogue.frameworks.values():
         for number, requirement in enumerate(framework.requirements):
             decided = catalogue.checks_of(framework, requirement)
-            if not decided and not asks_people(catalogue, requirement):
+            if not decided and not asks_people(catalogue, framework, requirement):
                 yield Problem(
                     catalogue.where("frameworks", framework.id, "requirements", str(number)),
                     f"nothing evidences {requirement.id}: no check, and nothing that people bring",

@@ -16,7 +16,7 @@ from typing import Literal
 
 import duckdb
 
-from controls.catalogue import BUILT_IN
+from controls.catalogue import catalogue_folders
 from controls.database import attach_table, lock, open_database
 from controls.kpi_history import HISTORY_TABLES, PastAssessment, create_history, up_to
 from controls.kpi_models import Kpi, KpiSet, KpiValue, Measured, Trend, moment_of, rounded
@@ -40,7 +40,7 @@ def load_kpis(folders: Iterable[Path] = ()) -> KpiSet:
     """
     kpis: dict[str, Kpi] = {}
     files: dict[str, Path] = {}
-    for folder in (BUILT_IN, *_installed(), *folders):
+    for folder in catalogue_folders(folders):
         for file in sorted((folder / "kpis").rglob("*.yaml")):
             kpi = load_model(file, Kpi)
             if file.stem != kpi.id:
@@ -51,12 +51,6 @@ def load_kpis(folders: Iterable[Path] = ()) -> KpiSet:
                 )
             kpis[kpi.id], files[kpi.id] = kpi, file
     return KpiSet(dict(sorted(kpis.items())), files)
-
-
-def _installed() -> list[Path]:
-    from importlib.metadata import entry_points
-
-    return [Path(entry.load()()) for entry in entry_points(group="auditpack.catalogue")]
 
 
 def _states(known: KpiSet) -> KpiSet:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from controls.catalogue import Catalogue
 from controls.models import Framework, Requirement
+from controls.openings import evidence_of
 
 PEER = "prowler"
 """Under which key of `equivalents` checks name the peer's."""
@@ -44,7 +45,7 @@ def evidence_counts(catalogue: Catalogue, framework: Framework) -> EvidenceCount
         checks |= {check.id for check in decided}
         if decided:
             automated += 1
-        elif asks_people(catalogue, requirement):
+        elif asks_people(catalogue, framework, requirement):
             manual += 1
     number = len(framework.requirements)
     return EvidenceCounts(
@@ -59,10 +60,9 @@ def evidence_counts(catalogue: Catalogue, framework: Framework) -> EvidenceCount
     )
 
 
-def asks_people(catalogue: Catalogue, requirement: Requirement) -> bool:
-    """Whether a requirement, or a control that meets it, names evidence that people bring."""
-    controls = (catalogue.controls[name] for name in requirement.controls)
-    return bool(requirement.manual_evidence) or any(item.manual_evidence for item in controls)
+def asks_people(catalogue: Catalogue, framework: Framework, requirement: Requirement) -> bool:
+    """Whether a requirement rests on evidence that people bring."""
+    return bool(evidence_of(framework, requirement, catalogue.controls))
 
 
 @dataclass(frozen=True)

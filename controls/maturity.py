@@ -13,7 +13,7 @@ from typing import Any
 
 from controls.models import Framework
 from controls.openings import HOLDS, OpenRequirement, statuses_of
-from controls.scoring import RequirementStatus
+from controls.scoring import RequirementStatus, one_decimal
 
 LEVELS = {1: "initial", 2: "repeatable", 3: "defined", 4: "measured", 5: "optimising"}
 """The five levels by name. The first asks for nothing."""
@@ -166,11 +166,3 @@ def _counts(requirements: Sequence[tuple[int, str]]) -> tuple[LevelCount, ...]:
         statuses = [status for at, status in requirements if at == level]
         found.append(LevelCount(level, sum(s in HOLDS for s in statuses), len(statuses)))
     return tuple(found)
-
-
-def one_decimal(value: Fraction | None) -> str | None:
-    """Return a number with one decimal, rounded half up; None stays None."""
-    if value is None:
-        return None
-    tenths = (value * 10 + Fraction(1, 2)).__floor__()
-    return f"{tenths // 10}.{tenths % 10}"

@@ -114,10 +114,27 @@ def total_of(counts: Iterable[Counts]) -> Counts:
 
 def percent(share: Fraction | None) -> str | None:
     """Return a share as a percentage with one decimal, rounded half up; None stays None."""
-    if share is None:
+    return one_decimal(None if share is None else share * 100)
+
+
+def one_decimal(value: Fraction | None) -> str | None:
+    """Return a number with one decimal, rounded half up; None stays None."""
+    if value is None:
         return None
-    tenths = (share * 1000 + Fraction(1, 2)).__floor__()
+    tenths = (value * 10 + Fraction(1, 2)).__floor__()
     return f"{tenths // 10}.{tenths % 10}"
+
+
+def score_of(statuses: Mapping[str, int] | Mapping[RequirementStatus, int]) -> Fraction | None:
+    """Return satisfied over satisfied, not satisfied and not evidenced; None where nothing counts.
+
+    Exact: 79.96 does not pass for 80. `statuses` counts requirements by status.
+    """
+    counted = satisfied = 0
+    for status, number in statuses.items():
+        counted += number * (status != RequirementStatus.NOT_APPLICABLE)
+        satisfied += number * (status == RequirementStatus.SATISFIED)
+    return Fraction(satisfied, counted) if counted else None
 
 
 @dataclass(frozen=True)
@@ -163,13 +180,7 @@ class FrameworkResult:
     @property
     def score(self) -> Fraction | None:
         """Satisfied over satisfied, not satisfied and not evidenced; None where nothing counts."""
-        satisfied = self.statuses[RequirementStatus.SATISFIED]
-        counted = (
-            satisfied
-            + self.statuses[RequirementStatus.NOT_SATISFIED]
-            + self.statuses[RequirementStatus.NOT_EVIDENCED]
-        )
-        return Fraction(satisfied, counted) if counted else None
+        return score_of(self.statuses)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON data."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from controls.catalogue import Catalogue, load_catalogue
 from controls.mappings import Comparison, compare, evidence_counts
+from reports.pack.text import joined
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, DIFFERENCES = DOCS / "mappings.md", DOCS / "mapping-differences.csv"
@@ -105,15 +106,10 @@ def comparison_table(found: Sequence[Comparison]) -> str:
     """Return the page's second part."""
     rows = [
         f"| `{item.framework}` | {item.peer_requirements} | {item.same} | {item.only_theirs} |"
-        f" {item.only_ours} | {_few(item.unknown)} |\n"
+        f" {item.only_ours} | {joined(item.unknown, limit=8)} |\n"
         for item in found
     ]
     return _PEER_HEAD + "".join(rows)
-
-
-def _few(names: Sequence[str], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def write_differences(found: Sequence[Comparison]) -> None:

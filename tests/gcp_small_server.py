@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from google.cloud import asset_v1
 from google.protobuf import any_pb2, json_format
 from google.rpc import error_details_pb2, status_pb2
@@ -21,6 +23,7 @@ from auditpack.collecting import CollectSummary
 from auditpack.config import Config, GcpConfig, SigningConfig
 from auditpack.console import Output
 from auditpack.options import Context
+from collectors.gcp.engine import GcpScope
 from evidence.snapshot import Snapshot
 
 SERVICE = "google.cloud.asset.v1.AssetService"
@@ -346,6 +349,19 @@ def context_in(folder: Path, server: Any, **gcp: Any) -> Context:
     )
     Context(config, None, Output(quiet=True)).signing_key()  # makes the first one
     return Context(config, folder / "auditpack.yaml", Output(quiet=True))
+
+
+def only_small_and_quick(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """There are no resource types but our own, and retries wait a moment only."""
+    monkeypatch.setattr("collectors.gcp.catalogue.BUILT_IN", folder / "none")
+    slow = Config.gcp_scope
+
+    def quick(config: Config, *args: Any, **more: Any) -> GcpScope:
+        scope = slow(config, *args, **more)
+        settings = replace(scope.settings, first_wait=0.01, first_pause=0.05)
+        return replace(scope, settings=settings)
+
+    monkeypatch.setattr(Config, "gcp_scope", quick)
 
 
 def snapshot_of(context: Context, summary: CollectSummary) -> Snapshot:

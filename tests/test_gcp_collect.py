@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from gcp_small_server import (
     context_in,
     error_info,
     folder,
+    only_small_and_quick,
     project,
     small_estate,
     snapshot_of,
@@ -29,8 +29,6 @@ from gcp_small_server import (
 )
 
 from auditpack.collecting import collect_snapshot
-from auditpack.config import Config
-from collectors.gcp.engine import GcpScope
 from evidence.errors import UsageError
 from evidence.segments import read_lines
 from evidence.snapshot import Snapshot
@@ -43,15 +41,7 @@ ABOVE = ("folders/8", ORGANIZATION)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Retries wait a moment only, and there are no resource types but our own."""
-    monkeypatch.setattr("collectors.gcp.catalogue.BUILT_IN", tmp_path / "none")
-    slow = Config.gcp_scope
-
-    def quick(config: Config, *args: Any, **more: Any) -> GcpScope:
-        scope = slow(config, *args, **more)
-        settings = replace(scope.settings, first_wait=0.01, first_pause=0.05)
-        return replace(scope, settings=settings)
-
-    monkeypatch.setattr(Config, "gcp_scope", quick)
+    only_small_and_quick(monkeypatch, tmp_path)
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from gcp_small_server import ORGANIZATION, SmallGcp, context_in, snapshot_of, with_policy
+from gcp_small_server import (
+    ORGANIZATION,
+    SmallGcp,
+    context_in,
+    only_small_and_quick,
+    snapshot_of,
+    with_policy,
+)
 from support_controls import check_yaml, column, fact_yaml, make_catalogue
 
 from auditpack.collecting import collect_snapshot
-from auditpack.config import Config
 from collectors.catalogue import load_schemas
 from controls.evaluate import evaluate
 from evidence.snapshot import Snapshot
@@ -40,15 +45,7 @@ EVERYWHERE = fact_yaml(
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """There are no resource types but our own, and retries wait a moment only."""
-    monkeypatch.setattr("collectors.gcp.catalogue.BUILT_IN", tmp_path / "none")
-    slow = Config.gcp_scope
-
-    def quick(config: Config, *args: Any, **more: Any) -> Any:
-        scope = slow(config, *args, **more)
-        settings = replace(scope.settings, first_wait=0.01, first_pause=0.05)
-        return replace(scope, settings=settings)
-
-    monkeypatch.setattr(Config, "gcp_scope", quick)
+    only_small_and_quick(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from controls.maturity import (
     has_levels,
     level_reached,
     maturity_of,
-    one_decimal,
 )
 from controls.models import Framework
 from controls.openings import HOLDS, NOT_JUDGED, OpenRequirement, open_requirements
+from controls.scoring import one_decimal
 
 STATUSES = ("satisfied", "not_satisfied", "not_evidenced", "not_applicable", "excepted")
 AREAS = ("A", "B", "C")

@@ -12,6 +12,7 @@ from auditpack.commands.thresholds import (
     SEVERITIES,
     has_failure,
     is_below,
+    shown_percent,
     threshold_options,
 )
 from auditpack.options import Context, common_options
@@ -141,13 +142,13 @@ def show_assessment(context: Context, assessment: Assessment) -> None:
         statuses = item["requirements_by_status"]
         table.add_row(
             assessment.frameworks[item["id"]].titled(item.get("profile", "")),
-            _percent(item["score_percent"]),
+            shown_percent(item["score_percent"]),
             str(statuses["satisfied"]),
             str(statuses["not_satisfied"]),
             str(statuses["not_evidenced"]),
             str(statuses["not_applicable"]),
-            _percent(item["evidence_coverage_percent"]),
-            _percent(item["severity_weighted_pass_rate_percent"]),
+            shown_percent(item["evidence_coverage_percent"]),
+            shown_percent(item["severity_weighted_pass_rate_percent"]),
         )
     out.print(table)
     out.print(_severity_table(assessment))
@@ -176,10 +177,6 @@ def _severity_table(assessment: Assessment) -> Any:
     if len(failing) > 10:
         table.add_row("", "", f"and {len(failing) - 10} more: see the pack or the site")
     return table
-
-
-def _percent(text: str | None) -> str:
-    return "-" if text is None else f"{text} %"
 
 
 def _totals(results: dict[str, Any]) -> dict[str, int]:

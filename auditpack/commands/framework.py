@@ -29,6 +29,7 @@ def import_(context: Context, *, catalogue: Path, name: str, like: str) -> None:
 
     import yaml
 
+    from auditpack.config import own_folder
     from controls.oscal import framework_from_oscal
     from evidence.errors import DataError, UsageError
     from evidence.files import write_atomically
@@ -47,7 +48,7 @@ def import_(context: Context, *, catalogue: Path, name: str, like: str) -> None:
         like=known.framework(like) if like else None,
         where=str(catalogue),
     )
-    target = context.own_folder() / "frameworks" / f"{chosen}.yaml"
+    target = own_folder(context.config_file) / "frameworks" / f"{chosen}.yaml"
     if target.exists() or chosen in known.frameworks:
         raise UsageError(
             f"there is a framework {chosen!r} already", where=str(target), mend="Give another --id."

@@ -79,7 +79,8 @@ def _document(assessment: Assessment, view: MaturityView, *, roadmap: bool) -> d
 def _print(context: Context, assessment: Assessment, view: MaturityView, *, roadmap: bool) -> None:
     from rich.markup import escape
 
-    from controls.maturity import FORMULA, one_decimal
+    from controls.maturity import FORMULA
+    from controls.scoring import one_decimal
 
     out = context.output.results()
     found = view.maturity

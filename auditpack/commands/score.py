@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from auditpack.commands.thresholds import BELOW_THRESHOLD, has_failure, is_below, threshold_options
+from auditpack.commands.thresholds import (
+    BELOW_THRESHOLD,
+    has_failure,
+    is_below,
+    shown_percent,
+    threshold_options,
+)
 from auditpack.options import Context, common_options
 
 if TYPE_CHECKING:
@@ -101,7 +107,7 @@ def _print(context: Context, assessment: Assessment, parts: Sequence[str]) -> No
     out.print(f"[bold]Assessment {assessment.id}[/bold]  as of {assessment.results['as_of']}")
     for item in assessment.results["frameworks"]:
         title = assessment.frameworks[item["id"]].titled(item.get("profile", ""))
-        out.print(f"[bold]{title}[/bold]  score {_shown(item['score_percent'])}")
+        out.print(f"[bold]{title}[/bold]  score {shown_percent(item['score_percent'])}")
         if "family" in parts:
             out.print(_family_table(_families(assessment, item)))
     for part, rows in _findings(assessment).items():
@@ -117,7 +123,7 @@ def _family_table(rows: Sequence[FamilyRow]) -> Any:
     table = _table("Family", "Score", "Satisfied", "Not satisfied", "Not evidenced", "N/A")
     for row in rows:
         numbers = (str(number) for number in row.statuses.values())
-        table.add_row(f"{row.id}  {row.title}", _shown(percent(row.score)), *numbers)
+        table.add_row(f"{row.id}  {row.title}", shown_percent(percent(row.score)), *numbers)
     return table
 
 
@@ -128,7 +134,7 @@ def _findings_table(part: str, rows: Sequence[FindingsRow]) -> Any:
     table = _table(part.capitalize(), *names)
     for row in rows:
         numbers = (str(number) for number in row.counts.as_dict().values())
-        table.add_row(row.name or "(none)", _shown(percent(row.pass_rate)), *numbers)
+        table.add_row(row.name or "(none)", shown_percent(percent(row.pass_rate)), *numbers)
     return table
 
 
@@ -140,7 +146,3 @@ def _table(first: str, *others: str) -> Any:
     for name in others:
         table.add_column(name, justify="right")
     return table
-
-
-def _shown(text: str | None) -> str:
-    return "-" if text is None else f"{text} %"

@@ -32,21 +32,23 @@ def threshold_options(command: Any) -> Any:
     return command
 
 
+def shown_percent(text: str | None) -> str:
+    """Return a percentage as people read it; a dash where there is none."""
+    return "-" if text is None else f"{text} %"
+
+
 def is_below(assessment: Assessment, threshold: float | None) -> bool:
     """Whether the score of a framework lies below a percentage; without one, none does."""
     if threshold is None:
         return False
+    from controls.scoring import score_of
+
     wanted = Fraction(str(threshold)) / 100
     return any(
-        _exact_score(item["requirements_by_status"]) < wanted
+        score is not None and score < wanted
         for item in assessment.results["frameworks"]
+        for score in [score_of(item["requirements_by_status"])]
     )
-
-
-def _exact_score(statuses: dict[str, int]) -> Fraction:
-    """The score without rounding, so that 79.96 does not pass for 80."""
-    counted = statuses["satisfied"] + statuses["not_satisfied"] + statuses["not_evidenced"]
-    return Fraction(statuses["satisfied"], counted) if counted else Fraction(1)
 
 
 def has_failure(assessment: Assessment, severity: str | None) -> bool:

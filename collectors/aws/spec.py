@@ -11,6 +11,7 @@ from collectors.aws.models import operation_model
 from collectors.aws.readonly import why_refused
 from collectors.fields import (
     FacetSpec,
+    RedactedPath,
     Strict,
     TagsSpec,
     check_facet_names,
@@ -108,13 +109,7 @@ class Redact(Strict):
     """A path in the answer of an operation that is always taken out."""
 
     operation: str
-    path: str
-
-    @field_validator("path")
-    @classmethod
-    def _parses(cls, value: str) -> str:
-        parse_path(value)
-        return value
+    path: RedactedPath
 
 
 class AwsResourceType(Strict):

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from collectors.fields import (
     FacetSpec,
+    RedactedPath,
     Strict,
     TagsSpec,
     check_facet_names,
@@ -24,7 +25,6 @@ from collectors.fields import (
 )
 from collectors.place import identifier
 from collectors.spec import check_steps_in_order, steps_named_in
-from evidence.redaction import parse_path
 from evidence.schema import TableSchema
 
 RESOURCE_GRAPH = "resource_graph"
@@ -178,13 +178,7 @@ class Redact(Strict):
     """A path in the answer of a call that is always taken out; `of` is `list` or a step's name."""
 
     of: str = "list"
-    path: str
-
-    @field_validator("path")
-    @classmethod
-    def _parses(cls, value: str) -> str:
-        parse_path(value)
-        return value
+    path: RedactedPath
 
 
 class Reread(Strict):

@@ -17,13 +17,13 @@ from pydantic import Field, field_validator, model_validator
 
 from collectors.fields import (
     FacetSpec,
+    RedactedPath,
     Strict,
     TagsSpec,
     check_facet_names,
     check_jmespath,
     check_name,
 )
-from evidence.redaction import parse_path
 from evidence.schema import TableSchema
 
 Content = Literal["resource", "iam_policy", "org_policy", "access_policy"]
@@ -152,13 +152,7 @@ class Redact(Strict):
     """A path in an asset that is always taken out, such as `data.metadata.items[].value`."""
 
     of: Content = "resource"
-    path: str
-
-    @field_validator("path")
-    @classmethod
-    def _parses(cls, value: str) -> str:
-        parse_path(value)
-        return value
+    path: RedactedPath
 
 
 class GcpResourceType(Strict):

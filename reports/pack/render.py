@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from controls import maturity, openings, roadmap
+from controls.scoring import one_decimal
 from evidence.canonical import sha256_hex
 from reports import charts, dates
 from reports.pack import text
@@ -63,7 +64,7 @@ def render_html(context: PackContext) -> str:
             "charts": charts,
             "level_names": maturity.LEVELS,
             "level_formula": maturity.FORMULA,
-            "one_decimal": maturity.one_decimal,
+            "one_decimal": one_decimal,
             "in_short": openings.in_short,
             "step_order": roadmap.ORDER,
             "styles": charts.STYLES,

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from controls import maturity, openings, roadmap
+from controls.scoring import one_decimal
 from reports.site import captures, resources
 from reports.site.folder import SiteFolder
 from reports.site.model import Site, check_page, framework_page, links
@@ -104,7 +105,7 @@ class Renderer:
             level_names=maturity.LEVELS,
             level_formula=maturity.FORMULA,
             step_order=roadmap.ORDER,
-            one_decimal=maturity.one_decimal,
+            one_decimal=one_decimal,
             in_short=openings.in_short,
         )
 
