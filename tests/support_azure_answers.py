@@ -25,6 +25,7 @@ from collectors.azure.caller import UnitCaller
 from collectors.azure.catalogue import load_resource_types, redactor_for, shared_calls
 from collectors.azure.exchange import Reply, Request, reply_of
 from collectors.azure.place import place_of
+from collectors.azure.recorder import keep_response
 from collectors.azure.replaying import AzureReplayer
 from collectors.azure.rereading import Rereader
 from collectors.capturing import CaptureMaker
@@ -72,7 +73,7 @@ class ChangedCloud:
         status, body = self._answered(service, operation, request)
         response = SimpleNamespace(status_code=status, headers=_HEADERS, content=body)
         with self.recorder.call(operation, request.parameters):
-            self.recorder.keep(HOST + request.url, "2026-01-01T00:00:00Z", response=response)
+            keep_response(self.recorder, HOST + request.url, "2026-01-01T00:00:00Z", response)
         return reply_of(status, _HEADERS, body)
 
     def _answered(self, service: str, operation: str, request: Request) -> tuple[int, bytes]:

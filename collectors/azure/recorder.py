@@ -56,20 +56,22 @@ class RecordingPolicy(HTTPPolicy[Any, Any]):
             bucket.throttled()
         else:
             bucket.succeeded()
-        self._recorder.keep(_without_query(http.url), started, **_told(response))
+        keep_response(self._recorder, http.url, started, response)
         return answer
 
 
-def _told(response: Any) -> dict[str, Any]:
-    """Return what an exchange shows of a response."""
+def keep_response(recorder: Recorder, url: str, started: str, response: Any) -> None:
+    """Note an attempt that was answered: `response` is one of azure-core's, read to its end."""
     headers = {str(name).lower(): str(text) for name, text in response.headers.items()}
-    return {
-        "status": int(response.status_code),
-        "request_id": next((headers[name] for name in _REQUEST_IDS if name in headers), ""),
-        "cloud_date": headers.get("date", ""),
-        "body": response.content,
-        "headers": {name: headers[name] for name in _KEPT_HEADERS if name in headers},
-    }
+    recorder.keep(
+        _without_query(url),
+        started,
+        status=int(response.status_code),
+        request_id=next((headers[name] for name in _REQUEST_IDS if name in headers), ""),
+        cloud_date=headers.get("date", ""),
+        body=response.content,
+        headers={name: headers[name] for name in _KEPT_HEADERS if name in headers},
+    )
 
 
 def _without_query(url: str) -> str:
